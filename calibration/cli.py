@@ -1,0 +1,141 @@
+"""``costmodel measure``: from models to latencies measured on this machine."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from costmodel.cli.errors import FAILURE
+from costmodel.cli.options import BatchOption, FormatOption
+from costmodel.cli.output import Format, Output
+from costmodel.cli.talk import wants_progress
+from costmodel.errors import UsageError
+
+if TYPE_CHECKING:
+    from costmodel.calibration.campaign import Campaign, Progress
+    from costmodel.calibration.sources import ModelSource
+
+__all__ = ["measure"]
+
+logger = logging.getLogger(__name__)
+
+_INTERRUPTED = 130
+
+
+def measure(
+    models: Annotated[
+        list[Path] | None, typer.Argument(metavar="[MODEL]...", help="ONNX files; missing weights are made up.")
+    ] = None,
+    family: Annotated[
+        list[str] | None,
+        typer.Option("--family", metavar="NAME:COUNT", help="Generated networks of a family; repeat for more."),
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the first network of each family.")] = 0,
+    platform: Annotated[
+        str | None, typer.Option("--platform", "-p", metavar="NAME", help="Default: made from machine and runtime.")
+    ] = None,
+    batch: BatchOption = None,
+    threads: Annotated[int, typer.Option(min=1, help="Threads that run one model.")] = 1,
+    runtime: Annotated[str, typer.Option(help="What runs the models.")] = "onnxruntime",
+    visits: Annotated[int, typer.Option(min=1, help="Rounds over all models; the fastest run of all counts.")] = 10,
+    runs: Annotated[int, typer.Option(min=1, help="Timed runs of a model in a round.")] = 3,
+    interval: Annotated[
+        float, typer.Option(min=0, metavar="S", help="Start rounds at least this many seconds apart.")
+    ] = 5.0,
+    time_limit: Annotated[float, typer.Option(min=0.1, metavar="S", help="End a visit that takes longer.")] = 120.0,
+    journal: Annotated[
+        Path, typer.Option("--output", "-o", metavar="FILE", help="Where visits are kept; run again to go on.")
+    ] = Path("records.jsonl"),
+    dataset: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Also write records and weightless graphs, as Parquet.")
+    ] = None,
+    form: FormatOption = Format.TABLE,
+) -> None:
+    """Measure the latency of models on this machine."""
+    from costmodel.calibration.campaign import Campaign
+    from costmodel.calibration.measurement_report import MeasurementReport
+    from costmodel.calibration.measurers import measurer_for
+    from costmodel.data.dataset import Dataset
+
+    sources = _sources(models or (), family or (), seed, batch)
+    campaign = Campaign(
+        sources,
+        measurer_for(runtime)(threads=threads),
+        journal,
+        platform=platform,
+        batch=batch,
+        visits=visits,
+        runs=runs,
+        round_interval_s=interval,
+        time_limit_s=time_limit,
+    )
+    try:
+        with _progress_bar(campaign) as report:
+            records = campaign.run(report)
+    except KeyboardInterrupt:
+        logger.warning("stopped. Every finished visit is in %s; run the same command again to go on.", journal)
+        raise typer.Exit(_INTERRUPTED) from None
+    Output(form).write(MeasurementReport(records))
+    measured = [source for source, record in zip(sources, records, strict=True) if record.latency_ms is not None]
+    if dataset is not None:
+        Dataset.from_journal(journal, (source.load() for source in measured)).save(dataset)
+    if len(measured) < len(sources):
+        raise typer.Exit(FAILURE)
+
+
+def _sources(paths: Sequence[Path], families: Sequence[str], seed: int, batch: int | None) -> list[ModelSource]:
+    sources: list[ModelSource] = [*_files(paths)]
+    for text in families:
+        sources += _networks(text, seed, batch or 1)
+    if not sources:
+        raise UsageError("nothing to measure. Name ONNX files, or networks to generate: --family resnet:10")
+    return sources
+
+
+def _files(paths: Sequence[Path]) -> Iterator[ModelSource]:
+    """The files by their stem, or by their path where stems would clash."""
+    from costmodel.calibration.sources import OnnxFile
+
+    stems = [path.stem for path in paths]
+    for path in paths:
+        yield OnnxFile.at(path, path.stem if stems.count(path.stem) == 1 else str(path))
+
+
+def _networks(text: str, seed: int, batch: int) -> list[ModelSource]:
+    from costmodel.calibration.sources import FamilyNetwork
+
+    name, _, count = text.partition(":")
+    if not count.isdecimal() or int(count) < 1:
+        raise UsageError(f"cannot read --family {text!r}; expected NAME:COUNT, e.g. --family resnet:10")
+    return [FamilyNetwork(name, seed + offset, batch) for offset in range(int(count))]
+
+
+@contextmanager
+def _progress_bar(campaign: Campaign) -> Iterator[Callable[[Progress], None] | None]:
+    if not wants_progress():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bar
+
+    columns = (
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("visits, left"),
+        TimeRemainingColumn(),
+        "{task.description}",
+    )
+    with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(campaign.platform)
+
+        def show(progress: Progress) -> None:
+            description = progress.last.model if progress.last else campaign.platform
+            bar.update(task, completed=progress.done, total=progress.total, description=description)
+
+        yield show

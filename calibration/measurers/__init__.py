@@ -1,0 +1,14 @@
+"""Ways of timing models."""
+
+from costmodel.calibration.measurers.base import Measurer, RunTimes, VisitTiming
+from costmodel.calibration.measurers.catalog import MEASURERS, measurer_for
+from costmodel.calibration.measurers.onnxruntime import OnnxRuntimeMeasurer
+
+__all__ = [
+    "MEASURERS",
+    "Measurer",
+    "OnnxRuntimeMeasurer",
+    "RunTimes",
+    "VisitTiming",
+    "measurer_for",
+]

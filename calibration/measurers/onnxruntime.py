@@ -1,0 +1,165 @@
+"""Timing with onnxruntime."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from importlib.metadata import packages_distributions
+from importlib.util import find_spec
+from time import perf_counter_ns, process_time_ns, thread_time_ns
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from pydantic import JsonValue
+
+from costmodel.calibration.measurers.base import Measurer, RunTimes
+from costmodel.data.records import Clock
+from costmodel.errors import MeasurementError, MissingDependencyError, UsageError
+from costmodel.platforms.environment import Environment
+
+if TYPE_CHECKING:
+    import onnxruntime
+
+__all__ = ["OnnxRuntimeMeasurer"]
+
+_CPU_PROVIDER = "CPUExecutionProvider"
+
+_OPTIMIZATION_LEVELS = {
+    "none": "ORT_DISABLE_ALL",
+    "basic": "ORT_ENABLE_BASIC",
+    "extended": "ORT_ENABLE_EXTENDED",
+    "all": "ORT_ENABLE_ALL",
+}
+
+_NUMPY_TYPES: dict[str, type[np.generic]] = {
+    "tensor(float)": np.float32,
+    "tensor(double)": np.float64,
+    "tensor(float16)": np.float16,
+    "tensor(int64)": np.int64,
+    "tensor(int32)": np.int32,
+    "tensor(int16)": np.int16,
+    "tensor(int8)": np.int8,
+    "tensor(uint64)": np.uint64,
+    "tensor(uint32)": np.uint32,
+    "tensor(uint16)": np.uint16,
+    "tensor(uint8)": np.uint8,
+    "tensor(bool)": np.bool_,
+}
+
+
+class OnnxRuntimeMeasurer(Measurer):
+    """Times ``InferenceSession.run``.
+
+    With one thread on the CPU, onnxruntime runs the model on the calling thread, so that thread's CPU time is the
+    latency without what other processes take; what they do to caches and clock rates stays, so a campaign takes the
+    minimum over minutes.  With more threads, or another provider, the wall clock is all there is.
+
+    Args:
+        threads: Intra-op threads; there is always one inter-op thread.
+        graph_optimization: ``"none"``, ``"basic"``, ``"extended"`` or ``"all"``.
+        providers: Execution providers, in order of preference.
+
+    Raises:
+        MissingDependencyError: No flavour of onnxruntime is installed.
+        UsageError: An argument outside the values above.
+    """
+
+    def __init__(
+        self, threads: int = 1, graph_optimization: str = "all", providers: Sequence[str] = (_CPU_PROVIDER,)
+    ) -> None:
+        if find_spec("onnxruntime") is None:
+            raise MissingDependencyError("onnxruntime", "ort", "measuring with onnxruntime")
+        if threads < 1:
+            raise UsageError(f"expected at least 1 thread, got {threads}.")
+        if graph_optimization not in _OPTIMIZATION_LEVELS:
+            raise UsageError(
+                f"unknown graph optimisation {graph_optimization!r}; expected one of {', '.join(_OPTIMIZATION_LEVELS)}."
+            )
+        self.threads = threads
+        self.graph_optimization = graph_optimization
+        self.providers = tuple(providers)
+
+    def environment(self) -> Environment:
+        """This machine and the installed onnxruntime."""
+        import onnxruntime
+
+        return Environment.capture(runtime="onnxruntime", runtime_version=onnxruntime.__version__, threads=self.threads)
+
+    def settings(self) -> Mapping[str, JsonValue]:
+        """Optimisation level, providers and the flavour of the package."""
+        return {
+            "graph_optimization": self.graph_optimization,
+            "providers": list(self.providers),
+            "package": packages_distributions().get("onnxruntime", ["onnxruntime"])[0],
+        }
+
+    def _visit(self, model: bytes, runs: int) -> RunTimes:
+        session = self._session(model)
+        feeds = _random_feeds(session)
+        self._run(session, feeds)
+        clock = Clock.CPU if self.threads == 1 and self._is_cpu_only else Clock.WALL
+        cpu_clock = thread_time_ns if clock is Clock.CPU else process_time_ns
+        wall_ns, cpu_ns = np.zeros(runs), np.zeros(runs)
+        for run in range(runs):
+            wall_start, cpu_start = perf_counter_ns(), cpu_clock()
+            self._run(session, feeds)
+            cpu_ns[run], wall_ns[run] = cpu_clock() - cpu_start, perf_counter_ns() - wall_start
+        timed_ns = cpu_ns if clock is Clock.CPU else wall_ns
+        return RunTimes(
+            run_ms=tuple(float(value) for value in timed_ns / 1e6),
+            clock=clock,
+            wall_cpu_ratio=float(wall_ns.sum() * self.threads / cpu_ns.sum()) if self._is_cpu_only else None,
+        )
+
+    @property
+    def _is_cpu_only(self) -> bool:
+        return self.providers == (_CPU_PROVIDER,)
+
+    def _session(self, model: bytes) -> onnxruntime.InferenceSession:
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = self.threads
+        options.inter_op_num_threads = 1
+        options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
+        level = _OPTIMIZATION_LEVELS[self.graph_optimization]
+        options.graph_optimization_level = getattr(onnxruntime.GraphOptimizationLevel, level)
+        options.log_severity_level = 4  # errors are raised as well; warnings would drown the progress bar
+        try:
+            return onnxruntime.InferenceSession(model, options, providers=list(self.providers))
+        except Exception as error:  # onnxruntime's exceptions share no base class but Exception
+            raise MeasurementError(f"onnxruntime does not load the model: {_first_line(error)}") from error
+
+    @staticmethod
+    def _run(session: onnxruntime.InferenceSession, feeds: Mapping[str, Any]) -> None:
+        try:
+            session.run(None, feeds)
+        except Exception as error:
+            raise MeasurementError(f"onnxruntime does not run the model: {_first_line(error)}") from error
+
+
+def _random_feeds(session: onnxruntime.InferenceSession, seed: int = 0) -> dict[str, np.ndarray]:
+    """Inputs that any model takes: normal floats; integers and booleans 0 or 1, which are valid as indices.
+
+    Raises:
+        MeasurementError: An input without a fixed shape, or of a type that numpy lacks.
+    """
+    generator = np.random.default_rng(seed)
+    return {value.name: _random_array(value.name, value.type, value.shape, generator) for value in session.get_inputs()}
+
+
+def _random_array(
+    name: str, type_name: str, shape: Sequence[int | str | None], generator: np.random.Generator
+) -> np.ndarray:
+    if type_name not in _NUMPY_TYPES:
+        raise MeasurementError(f"input {name!r} is a {type_name}; only tensors of numbers can be made up.")
+    sizes = [size for size in shape if isinstance(size, int)]
+    if len(sizes) != len(shape):
+        raise MeasurementError(f"input {name!r} has the shape {list(shape)}; expected fixed sizes.")
+    dtype = np.dtype(_NUMPY_TYPES[type_name])
+    if dtype.kind == "f":
+        return generator.standard_normal(sizes).astype(dtype)
+    return generator.integers(0, 2, sizes).astype(dtype)
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0][:300]

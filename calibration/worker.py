@@ -1,0 +1,230 @@
+"""The process that runs the models, so that one which crashes or hangs takes nothing else with it."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from multiprocessing import get_context, parent_process
+from multiprocessing.connection import Connection
+from multiprocessing.context import SpawnProcess
+from threading import Thread
+from time import monotonic
+from types import TracebackType
+from typing import Self
+
+from costmodel.calibration.measurers.base import Measurer, VisitTiming
+from costmodel.calibration.shapes import fix_batch
+from costmodel.calibration.sources import ModelSource
+from costmodel.data.records import Status
+from costmodel.data.weightless import graph_hash
+from costmodel.errors import CostModelError, MeasurementError
+
+__all__ = ["Outcome", "Worker"]
+
+logger = logging.getLogger(__name__)
+
+_START_LIMIT_S = 120.0
+"""Importing a runtime takes seconds, on a busy disk many."""
+
+_ONE_THREAD_VARIABLES = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
+"""The reference kernel is timed by its thread's CPU time, so its library must not start others."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    source: ModelSource
+    batch: int | None
+    runs: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Ready:
+    """The worker has imported everything and waits for requests."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Loaded:
+    """The model was read; sent at once, so that the facts survive if running it kills the process."""
+
+    model_hash: str
+    batch: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Refused:
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How one visit ended.
+
+    Attributes:
+        status: How it ended.
+        reason: Why it failed; empty when it did not.
+        model_hash: Of the model, if it was read.
+        batch: It was run at, if it was read.
+        timing: The times, when it did not fail.
+    """
+
+    status: Status
+    reason: str = ""
+    model_hash: str | None = None
+    batch: int | None = None
+    timing: VisitTiming | None = None
+
+
+class Worker:
+    """A child process that serves many visits, and is replaced when it dies or hangs.
+
+    Args:
+        measurer: Times the models, in the child.
+        time_limit_s: A visit that takes longer, loading included, is ended.
+    """
+
+    def __init__(self, measurer: Measurer, time_limit_s: float) -> None:
+        self._measurer = measurer
+        self._time_limit_s = time_limit_s
+        self._process: SpawnProcess | None = None
+        self._connection: Connection | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def visit(self, source: ModelSource, batch: int | None, runs: int) -> Outcome:
+        """Visit one model once.
+
+        A model that crashes, hangs or is refused is an outcome, not an exception.
+
+        Raises:
+            MeasurementError: The child process does not start, so no model could be measured.
+        """
+        connection = self._connection or self._start()
+        deadline = monotonic() + self._time_limit_s
+        loaded: _Loaded | None = None
+        try:
+            connection.send(_Request(source, batch, runs))
+            while connection.poll(max(deadline - monotonic(), 0)):
+                message = connection.recv()
+                if isinstance(message, _Refused):
+                    return _failure(Status.REFUSED, message.reason, loaded)
+                if isinstance(message, VisitTiming) and loaded is not None:
+                    return Outcome(Status.OK, "", loaded.model_hash, loaded.batch, message)
+                loaded = message
+        except (EOFError, OSError):
+            return _failure(Status.CRASHED, self._death_notice(), loaded)
+        self.close()
+        return _failure(Status.HUNG, f"no answer within {self._time_limit_s:g} s", loaded)
+
+    def close(self) -> None:
+        """End the child process, whatever it is doing."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.join()
+            self._process.close()
+        if self._connection is not None:
+            self._connection.close()
+        self._process = self._connection = None
+
+    def _start(self) -> Connection:
+        context = get_context("spawn")  # a fork would inherit the parent's thread pools in an unusable state
+        ours, theirs = context.Pipe()
+        process = context.Process(target=_serve, args=(theirs, self._measurer), daemon=True)
+        with _thread_variables(self._measurer.environment().threads):
+            process.start()
+        theirs.close()
+        self._process, self._connection = process, ours
+        if self._is_ready(ours):
+            return ours
+        raise MeasurementError(
+            f"the measuring process did not start ({self._death_notice()}); its own messages are above. In a script, "
+            'measure under `if __name__ == "__main__":`, since the child imports the script.'
+        )
+
+    @staticmethod
+    def _is_ready(connection: Connection) -> bool:
+        try:
+            return connection.poll(_START_LIMIT_S) and isinstance(connection.recv(), _Ready)
+        except (EOFError, OSError):
+            return False
+
+    def _death_notice(self) -> str:
+        process = self._process
+        if process is None:
+            return "no process"
+        process.join(timeout=5)
+        code = process.exitcode
+        self.close()
+        if code is None:
+            return "the process stopped answering"
+        if code >= 0:
+            return f"the process ended with exit code {code}"
+        name = signal.Signals(-code).name
+        return f"the process was killed by {name}" + (", perhaps for lack of memory" if name == "SIGKILL" else "")
+
+
+def _failure(status: Status, reason: str, loaded: _Loaded | None) -> Outcome:
+    if loaded is None:
+        return Outcome(status, reason)
+    return Outcome(status, reason, loaded.model_hash, loaded.batch)
+
+
+def _serve(connection: Connection, measurer: Measurer) -> None:
+    """The child's whole life: answer requests until the parent is gone."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches both; the parent decides
+    Thread(target=_end_with_parent, daemon=True).start()
+    connection.send(_Ready())
+    while True:
+        try:
+            request = connection.recv()
+        except EOFError:
+            return
+        connection.send(_answer(connection, measurer, request))
+
+
+def _answer(connection: Connection, measurer: Measurer, request: _Request) -> VisitTiming | _Refused:
+    try:
+        model = request.source.load()
+        model_hash = graph_hash(model)
+        connection.send(_Loaded(model_hash, fix_batch(model, request.batch)))
+        serialised = model.SerializeToString()
+        del model  # the runtime makes its own copy of the weights
+        return measurer.measure_visit(serialised, runs=request.runs)
+    except CostModelError as error:
+        return _Refused(str(error))
+    except Exception as error:  # whatever a reader or a plug-in throws must not end the campaign
+        logger.debug("visit to %s failed", request.source.name, exc_info=True)
+        return _Refused(f"{type(error).__name__}: {error}")
+
+
+def _end_with_parent() -> None:
+    """Do not outlive a parent that was killed: a hung model would run for ever."""
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
+@contextmanager
+def _thread_variables(threads: int) -> Iterator[None]:
+    """The environment that a child started inside inherits; numeric libraries read it when they are imported."""
+    wanted = {"OMP_NUM_THREADS": str(threads), **dict.fromkeys(_ONE_THREAD_VARIABLES, "1")}
+    previous = {name: os.environ.get(name) for name in wanted}
+    os.environ.update(wanted)
+    try:
+        yield
+    finally:
+        for name, value in previous.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value

@@ -1,0 +1,5 @@
+"""The ``costmodel`` command."""
+
+from costmodel.cli.app import main
+
+__all__ = ["main"]

@@ -1,0 +1,74 @@
+"""``costmodel predict``: from model files to latencies."""
+
+from __future__ import annotations
+
+from itertools import cycle
+from typing import Annotated
+
+import typer
+
+from costmodel.cli.errors import UNSUPPORTED_MODEL, report_error
+from costmodel.cli.options import (
+    DEFAULT_WEIGHTS,
+    BatchOption,
+    FileOption,
+    FormatOption,
+    ShapeOption,
+    WeightsOption,
+    parse_shapes,
+)
+from costmodel.cli.output import Format, Output
+from costmodel.errors import UsageError
+
+__all__ = ["predict"]
+
+
+def predict(
+    models: Annotated[list[str], typer.Argument(metavar="MODEL", help="ONNX files; their weights are not needed.")],
+    platform: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--platform",
+            "-p",
+            metavar="NAME",
+            help="Name, alias or glob of a platform; repeat for more. Default: every platform of the weights.",
+        ),
+    ] = None,
+    batch: BatchOption = None,
+    shape: ShapeOption = None,
+    top: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            metavar="N",
+            help="List the N slowest operations. Default: 10 in the table of one prediction, else 0.",
+        ),
+    ] = None,
+    weights: WeightsOption = DEFAULT_WEIGHTS,
+    form: FormatOption = Format.TABLE,
+    file: FileOption = None,
+) -> None:
+    """Predict the latency of models on platforms."""
+    shapes = parse_shapes(shape)
+    if top and form is Format.CSV:
+        raise UsageError("--top does not go with --format csv, which has one row per prediction. Use --format json.")
+    from costmodel.cli.prediction_report import PredictionReport
+    from costmodel.prediction import PredictionFailure
+    from costmodel.predictor import Predictor
+
+    predictor = Predictor.from_pretrained(weights)
+    requested = [
+        (found, pattern)
+        for pattern in platform or list(predictor.platforms)
+        for found in predictor.platforms.resolve(pattern)
+    ]
+    outcomes = predictor.predict_many(
+        models, [found.name for found, _ in requested], shapes=shapes, batch=batch, on_error="collect"
+    )
+    aliases = cycle([pattern if pattern in found.aliases else None for found, pattern in requested])
+    Output(form, file).write(PredictionReport(list(zip(outcomes, aliases, strict=False)), top))
+
+    errors = {outcome.model: outcome.error for outcome in outcomes if isinstance(outcome, PredictionFailure)}
+    codes = [report_error(error, about=model) for model, error in errors.items()]
+    if codes:
+        raise typer.Exit(codes[0] if len(models) == 1 else UNSUPPORTED_MODEL)

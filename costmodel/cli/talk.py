@@ -1,0 +1,43 @@
+"""What the command line says on stderr, and how much of it."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from enum import IntEnum
+
+__all__ = ["Verbosity", "is_debugging", "set_verbosity", "wants_progress"]
+
+_LOGGER = logging.getLogger("costmodel")
+
+
+class Verbosity(IntEnum):
+    """How much is said, as the level below which log records are dropped."""
+
+    QUIET = logging.ERROR
+    NORMAL = logging.WARNING
+    VERBOSE = logging.INFO
+    DEBUG = logging.DEBUG
+
+
+class _LowerCaseLevel(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        return f"{record.levelname.lower()}: {super().format(record)}"
+
+
+def set_verbosity(verbosity: Verbosity) -> None:
+    """Send this package's log records to stderr from ``verbosity`` upwards."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_LowerCaseLevel())
+    _LOGGER.handlers = [handler]
+    _LOGGER.setLevel(verbosity)
+
+
+def is_debugging() -> bool:
+    """Whether errors are to show where they were raised."""
+    return _LOGGER.isEnabledFor(Verbosity.DEBUG)
+
+
+def wants_progress() -> bool:
+    """Whether progress bars have a reader: stderr is a terminal and nobody asked for quiet."""
+    return sys.stderr.isatty() and _LOGGER.isEnabledFor(Verbosity.NORMAL)

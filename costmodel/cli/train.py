@@ -1,0 +1,30 @@
+"""``costmodel train``: from a configuration to weights."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from costmodel.cli.talk import wants_progress
+
+__all__ = ["train"]
+
+
+def train(
+    config: Annotated[
+        Path, typer.Argument(metavar="CONFIG", exists=True, dir_okay=False, help="What to train, on which data.")
+    ],
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="DIR", help="Folder of the run. Default: runs/ and CONFIG's own name."),
+    ] = None,
+    resume: Annotated[bool, typer.Option(help="Go on where an interrupted run in the folder stopped.")] = True,
+    seed: Annotated[int | None, typer.Option(min=0, help="Seed of the run, instead of CONFIG's.")] = None,
+) -> None:
+    """Train weights."""
+    from costmodel.training import train as run_training
+
+    output_dir = output or Path("runs", config.stem)
+    print(run_training(config, output_dir, resume=resume, seed=seed, progress=wants_progress()))

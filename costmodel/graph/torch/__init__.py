@@ -1,0 +1,8 @@
+"""Torch models → :class:`~costmodel.graph.OpGraph`.  The only room of ``graph`` that imports torch."""
+
+from __future__ import annotations
+
+from costmodel.graph.torch.export import from_torch
+from costmodel.graph.torch.fx_reader import from_fx
+
+__all__ = ["from_fx", "from_torch"]

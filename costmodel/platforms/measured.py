@@ -1,0 +1,52 @@
+"""Platforms that users measured: described by a journal's environment, or by nothing but a name."""
+
+from __future__ import annotations
+
+import re
+
+from costmodel.errors import DataError
+from costmodel.platforms.environment import Environment, device_slug, runtime_slug
+from costmodel.platforms.platform import Platform, PlatformKind
+
+__all__ = ["measured_platform", "named_platform"]
+
+
+def measured_platform(name: str, environment: Environment, precision: str = "fp32") -> Platform:
+    """The platform that a journal of CPU measurements was made on.
+
+    Args:
+        name: Canonical name.
+        environment: The machine and the runtime.
+        precision: What the runtime computed in.
+    """
+    return Platform(
+        name=name,
+        device=device_slug(environment),
+        kind=PlatformKind.CPU,
+        runtime=runtime_slug(environment),
+        precision=precision,
+        threads=environment.threads,
+        environment=environment.model_dump(mode="json"),
+        source="measured with costmodel measure",
+    )
+
+
+def named_platform(name: str) -> Platform:
+    """A platform of which only the name is known, such as one in a table of measurements.
+
+    Raises:
+        DataError: The name has no letter or digit to make a platform name of.
+    """
+    slug = re.sub(r"[^a-z0-9.]+", "-", name.lower()).strip("-.")
+    if not slug:
+        raise DataError(f"{name!r} is no platform name: it needs at least one letter or digit.")
+    kind = PlatformKind.GPU if re.search(r"gpu|cuda|rtx|gtx|\d+ti", slug) else PlatformKind.CPU
+    return Platform(
+        name=slug,
+        device=slug,
+        kind=kind,
+        runtime="unknown",
+        precision="unknown",
+        aliases=() if slug == name else (name,),
+        source="a table of measurements",
+    )

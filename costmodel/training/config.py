@@ -1,0 +1,105 @@
+"""What a training run is made of, as written in a TOML file."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from costmodel.errors import DataError
+from costmodel.features import FEATURE_NAMES
+from costmodel.graph import VOCABULARY
+from costmodel.model import LatencyModelConfig, NNFormerConfig
+from costmodel.training.loop import FitConfig
+from costmodel.training.sources import Source
+
+__all__ = ["ModelShape", "TrainConfig", "read_config"]
+
+
+class ModelShape(BaseModel):
+    """Sizes of the model; what depends on the data or the features is filled in by the run.
+
+    Attributes:
+        dim: Width of the node embeddings.
+        depth: Number of blocks.
+        heads: Attention heads, a multiple of four.
+        ffn_ratio: Hidden width of the feed-forward networks over ``dim``.
+        dropout: In the blocks.
+        layer_scale: Initial scale of the blocks' branches, or none.
+        head_width: Hidden units of the platform head.
+        correction_limit: Bound of the log correction of the prior.
+        use_prior: Whether to start from the physical prior.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    dim: int = 128
+    depth: int = 3
+    heads: int = 4
+    ffn_ratio: int = 2
+    dropout: float = 0.05
+    layer_scale: float | None = 0.1
+    head_width: int = 32
+    correction_limit: float = 3.0
+    use_prior: bool = True
+
+    def for_platforms(self, count: int) -> LatencyModelConfig:
+        """The model's full configuration, with heads for ``count`` platforms."""
+        trunk = NNFormerConfig(
+            num_op_types=len(VOCABULARY),
+            num_features=len(FEATURE_NAMES),
+            dim=self.dim,
+            depth=self.depth,
+            heads=self.heads,
+            ffn_ratio=self.ffn_ratio,
+            dropout=self.dropout,
+            layer_scale=self.layer_scale,
+        )
+        return LatencyModelConfig(
+            trunk=trunk,
+            num_platforms=count,
+            head_width=self.head_width,
+            correction_limit=self.correction_limit,
+            use_prior=self.use_prior,
+        )
+
+
+class TrainConfig(BaseModel):
+    """A training run.
+
+    Attributes:
+        name: Name of the weights.
+        members: Models to train; each leaves out one share of the architecture families, on which its
+            error is measured, and together they are the predictor.
+        model: Sizes of each member.
+        fit: How each member is trained.
+        sources: Where the measured networks come from.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    members: int = Field(default=5, ge=2)
+    model: ModelShape = ModelShape()
+    fit: FitConfig = FitConfig()
+    sources: tuple[Source, ...] = Field(min_length=1)
+
+
+def read_config(path: Path) -> TrainConfig:
+    """Read a TOML file; relative paths in it are taken from its own folder.
+
+    Raises:
+        DataError: No such file, no TOML, or a key that is missing, unknown or of the wrong type.
+    """
+    try:
+        raw = tomllib.loads(path.read_text())
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise DataError(f"{path} cannot be read as TOML: {error}.") from error
+    try:
+        config = TrainConfig.model_validate(raw)
+    except ValidationError as error:
+        faults = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()[:5])
+        raise DataError(f"{path}: {faults}.") from error
+    sources = tuple(source.relative_to(path.parent) for source in config.sources)
+    return config.model_copy(update={"sources": sources})

@@ -1,0 +1,191 @@
+"""Where measured networks come from, and how several sources become one training set."""
+
+from __future__ import annotations
+
+import csv
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
+
+from costmodel.data.dataset import Dataset
+from costmodel.data.graph_store import GraphStore
+from costmodel.data.timm_benchmark import architecture_family, read_timm_benchmark, timm_benchmark_path
+from costmodel.errors import DataError
+from costmodel.features import GraphFeatures, build_features
+from costmodel.graph import OpGraph, load_graph
+from costmodel.platforms import Platform, measured_platform, named_platform, timm_platform
+from costmodel.training.training_set import TrainingSet
+
+__all__ = ["DatasetSource", "MeasuredNetwork", "Source", "TableSource", "TimmSource", "gather"]
+
+
+@dataclass(frozen=True)
+class MeasuredNetwork:
+    """One latency of one network.
+
+    Attributes:
+        network: Key of the network; measurements of the same network share it.
+        family: Architecture family.
+        platform: What it ran on.
+        batch: Images a run.
+        latency_ms: Milliseconds a run.
+        read: Reads the network; called once for all its measurements.
+    """
+
+    network: str
+    family: str
+    platform: Platform
+    batch: int
+    latency_ms: float
+    read: Callable[[], OpGraph]
+
+
+class _Source(BaseModel, ABC):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    path: Path
+
+    def relative_to(self, folder: Path) -> Self:
+        """The same source, its path taken from ``folder`` unless absolute."""
+        return self.model_copy(update={"path": folder / self.path})
+
+    @abstractmethod
+    def measurements(self) -> Iterator[MeasuredNetwork]:
+        """Every measurement of the source."""
+
+
+class TimmSource(_Source):
+    """timm's published step times, joined with graphs of its architectures.
+
+    Attributes:
+        path: Folder of graphs, :class:`~costmodel.data.GraphStore`, made by ``benchmarks/timm_graphs.py``.
+        platforms: Labels to read; every label when empty.
+    """
+
+    kind: Literal["timm"] = "timm"
+    platforms: tuple[str, ...] = ()
+
+    def measurements(self) -> Iterator[MeasuredNetwork]:
+        """Rows of the table in the ``COSTMODEL_DATA`` folder whose architecture has a graph."""
+        store = GraphStore(self.path)
+        platforms: dict[str, Platform] = {}
+        for row in read_timm_benchmark(timm_benchmark_path()):
+            key = f"{row.arch}@{row.image_size}"
+            if key not in store or (self.platforms and row.platform not in self.platforms):
+                continue
+            yield MeasuredNetwork(
+                network=key,
+                family=architecture_family(row.arch),
+                platform=platforms.setdefault(row.platform, timm_platform(row.platform)),
+                batch=row.batch,
+                latency_ms=row.latency_ms,
+                read=lambda key=key: store.read(key),  # type: ignore[misc]  # binds this row's key
+            )
+
+
+class DatasetSource(_Source):
+    """A Parquet file of networks measured on one platform, see :class:`~costmodel.data.Dataset`."""
+
+    kind: Literal["dataset"] = "dataset"
+
+    def measurements(self) -> Iterator[MeasuredNetwork]:
+        """Every record of the file."""
+        dataset = Dataset.load(self.path)
+        platform = measured_platform(dataset.platform, dataset.header.environment)
+        for record, model in dataset:
+            if record.latency_ms is None or record.batch is None:
+                continue
+            yield MeasuredNetwork(
+                network=record.model,
+                family=architecture_family(record.model),
+                platform=platform,
+                batch=record.batch,
+                latency_ms=record.latency_ms,
+                read=lambda model=model: load_graph(model),  # type: ignore[misc]  # binds this record's model
+            )
+
+
+class TableSource(_Source):
+    """A CSV file with columns ``model`` (path of an ONNX file), ``platform``, ``latency_ms`` and optionally ``batch``.
+
+    Paths of models are taken from the table's folder.  A network's family is its file's name up to the
+    first character that is not a letter.
+    """
+
+    kind: Literal["table"] = "table"
+
+    def measurements(self) -> Iterator[MeasuredNetwork]:
+        """Every row of the table."""
+        try:
+            with self.path.open(newline="") as stream:
+                rows = list(csv.DictReader(stream))
+        except (OSError, UnicodeDecodeError, csv.Error) as error:
+            raise DataError(f"{self.path} cannot be read as a CSV table: {error}.") from error
+        for line, row in enumerate(rows, start=2):
+            yield self._measurement(row, line)
+
+    def _measurement(self, row: dict[str, str], line: int) -> MeasuredNetwork:
+        try:
+            model, name = row["model"], row["platform"]
+            latency_ms, batch = float(row["latency_ms"]), int(row.get("batch") or 1)
+        except (KeyError, TypeError, ValueError) as error:
+            raise DataError(
+                f"{self.path}, line {line}: expected columns model, platform, latency_ms and optionally batch; "
+                f"got {row} ({error})."
+            ) from error
+        if not (np.isfinite(latency_ms) and latency_ms > 0 and batch > 0):
+            raise DataError(f"{self.path}, line {line}: latency_ms and batch must be above zero, got {row}.")
+        file = self.path.parent / model
+        return MeasuredNetwork(
+            network=model,
+            family=architecture_family(file.stem.lower()),
+            platform=named_platform(name),
+            batch=batch,
+            latency_ms=latency_ms,
+            read=lambda: load_graph(file),
+        )
+
+
+Source = Annotated[TimmSource | DatasetSource | TableSource, Field(discriminator="kind")]
+
+
+def gather(sources: Sequence[Source]) -> tuple[TrainingSet, tuple[Platform, ...]]:
+    """All measurements of ``sources`` as one table, networks by platforms.
+
+    A network measured several times on a platform counts once, at its first batch.
+
+    Raises:
+        DataError: There is nothing to train on.
+    """
+    networks: dict[str, tuple[str, GraphFeatures]] = {}
+    platforms: dict[str, Platform] = {}
+    cells: dict[tuple[str, str], tuple[float, int]] = {}
+    for source in sources:
+        for item in source.measurements():
+            if item.network not in networks:
+                networks[item.network] = (item.family, build_features(item.read()))
+            platforms.setdefault(item.platform.name, item.platform)
+            cells.setdefault((item.network, item.platform.name), (item.latency_ms, item.batch))
+    if not cells:
+        raise DataError("no measured network in any source; check the paths, and that graphs were made.")
+    latency_ms = np.full((len(networks), len(platforms)), np.nan)
+    batch = np.ones_like(latency_ms)
+    rows = {name: row for row, name in enumerate(networks)}
+    columns = {name: column for column, name in enumerate(platforms)}
+    for (network, platform), (milliseconds, images) in cells.items():
+        place = rows[network], columns[platform]
+        latency_ms[place], batch[place] = milliseconds, images
+    data = TrainingSet(
+        names=tuple(networks),
+        families=tuple(family for family, _ in networks.values()),
+        features=tuple(features for _, features in networks.values()),
+        platforms=tuple(platforms),
+        latency_ms=latency_ms,
+        batch=batch,
+    )
+    return data, tuple(platforms.values())

@@ -1,0 +1,81 @@
+"""Networks as features beside their measured latencies: what the training loop walks over."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+
+from costmodel.errors import DataError
+from costmodel.features.graph_features import GraphFeatures
+
+__all__ = ["TrainingSet"]
+
+
+@dataclass(frozen=True)
+class TrainingSet:
+    """Graphs and a table of labels, NaN where a network was not measured on a platform.
+
+    Attributes:
+        names: Name of each network.
+        families: Architecture family of each network; whole families are held out together.
+        features: Features of each network.
+        platforms: Name of each column of the label table.
+        latency_ms: Measured latency of a batch, milliseconds.
+        batch: Batch size of each measurement; anything where ``latency_ms`` is NaN.
+    """
+
+    names: tuple[str, ...]
+    families: tuple[str, ...]
+    features: tuple[GraphFeatures, ...]
+    platforms: tuple[str, ...]
+    latency_ms: Float[np.ndarray, "graphs platforms"]
+    batch: Float[np.ndarray, "graphs platforms"]
+
+    def __post_init__(self) -> None:
+        shape = (len(self.names), len(self.platforms))
+        if self.latency_ms.shape != shape or self.batch.shape != shape:
+            raise DataError(
+                f"label table: expected {shape} latencies and batches, "
+                f"got {self.latency_ms.shape} and {self.batch.shape}."
+            )
+        measured = self.latency_ms[~np.isnan(self.latency_ms)]
+        if not (np.isfinite(measured).all() and (measured > 0).all()):
+            raise DataError("label table: every latency must be a finite number of milliseconds above zero.")
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def subset(self, rows: Sequence[int] | np.ndarray) -> TrainingSet:
+        """The networks at ``rows``, on the same platforms."""
+        index = [int(row) for row in rows]
+        return TrainingSet(
+            tuple(self.names[row] for row in index),
+            tuple(self.families[row] for row in index),
+            tuple(self.features[row] for row in index),
+            self.platforms,
+            self.latency_ms[index],
+            self.batch[index],
+        )
+
+    def family_folds(self, folds: int, seed: int) -> list[np.ndarray]:
+        """Rows of each of ``folds`` test sets: whole families, balanced in networks, the same for the same seed."""
+        rng = np.random.default_rng(seed)
+        members: dict[str, list[int]] = {}
+        for row, family in enumerate(self.families):
+            members.setdefault(family, []).append(row)
+        names = sorted(members)
+        rng.shuffle(names)
+        names.sort(key=lambda family: -len(members[family]))
+        buckets: list[list[int]] = [[] for _ in range(folds)]
+        for family in names:
+            min(buckets, key=len).extend(members[family])
+        return [np.array(sorted(bucket), dtype=np.int64) for bucket in buckets]
+
+    def work_totals(self) -> Float[np.ndarray, "graphs 4"]:
+        """FLOPs, activation bytes and weight bytes of each network per image, and its number of operations."""
+        return np.array(
+            [[*features.work.sum(0, dtype=np.float64), len(features)] for features in self.features]
+        ).reshape(-1, 4)

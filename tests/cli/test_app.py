@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from importlib.metadata import EntryPoint, version
+from pathlib import Path
+
+import pytest
+
+from costmodel.cli.commands import PLUGIN_GROUP
+
+
+@pytest.fixture
+def plugins(monkeypatch, tmp_path):
+    """Three plug-ins: one works, one cannot be imported, one is no command."""
+    (tmp_path / "good_plugin.py").write_text(
+        "import logging\n"
+        "def greet(name: str, loud: bool = False) -> None:\n"
+        '    """Greet somebody."""\n'
+        "    logging.getLogger('costmodel.greet').info('greeting')\n"
+        "    logging.getLogger('costmodel.greet').warning('careful')\n"
+        "    print(f'hello {name}' + '!' * loud)\n"
+    )
+    (tmp_path / "bad_plugin.py").write_text("import a_package_nobody_has\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    found = [
+        EntryPoint("greet", "good_plugin:greet", PLUGIN_GROUP),
+        EntryPoint("broken", "bad_plugin:run", PLUGIN_GROUP),
+        EntryPoint("number", "math:pi", PLUGIN_GROUP),
+    ]
+    monkeypatch.setattr("importlib.metadata.entry_points", lambda group: found)
+
+
+def test_the_version(run):
+    assert run("--version").out == f"costmodel {version('nnformer-costmodel')}\n"
+
+
+def test_a_plugin_is_a_command_like_any_other(run, plugins):
+    assert run("greet", "you", "--loud").out == "hello you!\n"
+    assert "Greet somebody" in run("--help").out
+    assert run("greet").code == 2
+
+
+def test_a_broken_plugin_is_told_only_when_asked_for(run, plugins):
+    listing = run("--help")
+    assert (listing.code, listing.err) == (0, "")
+    assert "a_package_nobody_has" not in run("greet", "you").err
+    done = run("broken", "with", "--arguments")
+    assert done.code == 1
+    assert "a_package_nobody_has" in done.err
+    assert "'math:pi', which cannot be loaded" in run("number").err
+
+
+def test_an_unknown_command_gets_suggestions_plugins_included(run, plugins):
+    for typed, meant in (("predct", "predict"), ("great", "greet")):
+        done = run(typed)
+        assert (done.code, done.out) == (2, "")
+        assert f"Did you mean {meant}" in done.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("greet", "you"), "warning: careful\n"),
+        (("-v", "greet", "you"), "info: greeting\nwarning: careful\n"),
+        (("greet", "you", "-v"), "info: greeting\nwarning: careful\n"),
+        (("greet", "you", "--debug"), "info: greeting\nwarning: careful\n"),
+        (("greet", "you", "-q"), ""),
+        (("-q", "greet", "you"), ""),
+    ],
+)
+def test_verbosity_goes_before_or_after_the_command(run, plugins, arguments, said):
+    done = run(*arguments)
+    assert (done.out, done.err) == ("hello you\n", said)
+
+
+@pytest.mark.parametrize(("error", "code"), [(KeyError("lost"), 1), (RecursionError(), 1), (KeyboardInterrupt(), 130)])
+def test_an_unforeseen_error_is_a_message_and_a_code(run, monkeypatch, models, error, code):
+    def fail(*_, **__):
+        raise error
+
+    monkeypatch.setattr("costmodel.graph.load_graph", fail)
+    done = run("inspect", models[0])
+    assert (done.code, done.out) == (code, "")
+    assert ("fault in costmodel" in done.err) == (code == 1)
+
+
+def test_debug_shows_where_an_error_was_raised(run, models):
+    done = run("inspect", models[2], "--debug")
+    assert done.code == 3
+    assert "Traceback" in done.err
+    assert "error: " in done.err.splitlines()[-1]
+
+
+def test_help_imports_nothing_heavy():
+    code = (
+        "import sys; from costmodel.cli.app import app\n"
+        "try: app(['predict', '--help'])\n"
+        "except SystemExit: print({'torch', 'onnx', 'numpy', 'rich'} & set(sys.modules), file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stderr.strip() == "set()"
+
+
+def test_it_runs_as_a_module_and_fails_cleanly_on_a_full_disk(models):
+    command = [sys.executable, "-m", "costmodel", "inspect", str(models[0]), "--batch", "1"]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: cannot write to stdout: ")
+    assert done.stderr.count("\n") == 1

@@ -1,0 +1,108 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from synthetic import MS_PER_GFLOP, MS_PER_MB, MS_PER_OP, training_set
+
+from costmodel.errors import DataError, WeightsError
+from costmodel.features import FEATURE_NAMES
+from costmodel.features.graph_batch import collate
+from costmodel.graph import VOCABULARY
+from costmodel.model import LatencyModel, LatencyModelConfig, NNFormerConfig
+from costmodel.training import FitConfig, TrainingSet, cross_fit, fit, mape_percent, predict_log_ms
+from costmodel.training.prior_fit import fit_rates
+
+
+def small_model(platforms: int = 2, *, use_prior: bool = True) -> LatencyModel:
+    torch.manual_seed(0)
+    trunk = NNFormerConfig(
+        num_op_types=len(VOCABULARY), num_features=len(FEATURE_NAMES), dim=16, depth=1, ffn_ratio=2, dropout=0.1
+    )
+    return LatencyModel(LatencyModelConfig(trunk=trunk, num_platforms=platforms, head_width=8, use_prior=use_prior))
+
+
+def error(model: LatencyModel, data: TrainingSet, column: int) -> float:
+    known = ~np.isnan(data.latency_ms[:, column])
+    return mape_percent(np.exp(predict_log_ms(model, data))[known, column], data.latency_ms[known, column])
+
+
+def test_rates_of_a_device_that_follows_the_prior_are_recovered():
+    data = training_set()
+    rates = fit_rates(data.work_totals(), data.latency_ms[:, 0], data.batch[:, 0])
+    np.testing.assert_allclose(np.exp(rates), [MS_PER_GFLOP, MS_PER_MB, MS_PER_OP], rtol=1e-3)
+
+
+def test_before_training_the_prediction_is_the_prior():
+    data = training_set()
+    model = small_model()
+    with torch.no_grad():
+        model.log_rates.copy_(torch.log(torch.tensor([MS_PER_GFLOP, MS_PER_MB, MS_PER_OP])).repeat(2, 1))
+    assert error(model, data, 0) < 0.01
+
+
+def test_operations_add_up_to_the_network():
+    data = training_set()
+    output = small_model()(collate(data.features), torch.as_tensor(data.batch, dtype=torch.float32))
+    first = len(data.features[0])
+    torch.testing.assert_close(output.op_ms[:first].sum(0), output.log_ms[0].exp())
+
+
+def test_training_learns_what_the_prior_misses():
+    data = training_set(48)
+    config = FitConfig(epochs=30, graphs_per_step=4, token_noise=0)
+    trained = fit(small_model(), data, config)
+    untrained = small_model()
+    untrained.log_rates.data = trained.log_rates.data
+    assert error(trained, data, 1) < 10 < error(untrained, data, 1)
+
+
+@pytest.mark.parametrize("loss", ["log_huber", "squared_relative"])
+def test_the_same_seed_gives_the_same_weights(loss):
+    config = FitConfig(epochs=2, loss=loss, seed=3)
+    first, second = (fit(small_model(), training_set(), config).state_dict() for _ in range(2))
+    for name, tensor in first.items():
+        assert torch.equal(tensor, second[name]), name
+
+
+def test_an_interrupted_run_ends_with_the_same_weights(tmp_path):
+    data, config = training_set(), FitConfig(epochs=4, seed=1)
+    whole = fit(small_model(), data, config).state_dict()
+
+    class PowerCut(Exception):
+        pass
+
+    def cut(epoch: int, metrics: dict[str, float]) -> None:
+        if epoch == 2:
+            raise PowerCut
+
+    with pytest.raises(PowerCut):
+        fit(small_model(), data, config, run_dir=tmp_path, on_epoch=cut)
+    resumed = fit(small_model(), data, config, run_dir=tmp_path).state_dict()
+    for name, tensor in whole.items():
+        torch.testing.assert_close(resumed[name], tensor, rtol=0, atol=0)
+    assert len((tmp_path / "metrics.jsonl").read_text().splitlines()) == 4
+
+
+def test_a_checkpoint_of_other_settings_is_refused(tmp_path):
+    fit(small_model(), training_set(), FitConfig(epochs=1), run_dir=tmp_path)
+    with pytest.raises(WeightsError, match="other settings"):
+        fit(small_model(), training_set(), FitConfig(epochs=2), run_dir=tmp_path)
+
+
+def test_every_network_is_predicted_by_the_member_that_never_saw_its_family(tmp_path):
+    data = training_set()
+    result = cross_fit(data, small_model().config, FitConfig(epochs=1), members=3, run_dir=tmp_path)
+    assert sorted(np.concatenate(result.folds)) == list(range(len(data)))
+    for member, rows in zip(result.members, result.folds, strict=True):
+        families = {data.families[row] for row in rows}
+        assert not families & {data.families[row] for row in range(len(data)) if row not in rows}
+        np.testing.assert_allclose(result.held_out_log_ms[rows], predict_log_ms(member, data.subset(rows)))
+
+
+def test_a_label_that_is_no_latency_is_refused():
+    data = training_set()
+    labels = data.latency_ms.copy()
+    labels[0, 0] = -1.0
+    with pytest.raises(DataError, match="above zero"):
+        TrainingSet(data.names, data.families, data.features, data.platforms, labels, data.batch)
