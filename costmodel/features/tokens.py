@@ -106,14 +106,15 @@ def op_token(
     axis = _axis(op, len(in_shape))
     run, moves_last = _transpose_runs(op, in_shape)
     second = operands[1] if len(operands) > 1 else None
-    act_read = (cost.bytes_read - cost.weight_bytes) / batch
+    act_read, written = (cost.bytes_read - cost.weight_bytes) / batch, cost.bytes_written / batch
+    intensity = cost.flops / batch / max(act_read + written + cost.weight_bytes, 1.0)
     dtype = main.dtype if main is not None else None
     values = (
         _log(cost.flops / batch),
         _log(act_read),
-        _log(cost.bytes_written / batch),
+        _log(written),
         _log(cost.weight_bytes),
-        _log(cost.flops / max(cost.bytes_moved, 1.0)),
+        _log(intensity),
         _log(rows),
         _log(columns),
         _log(depth),

@@ -24,6 +24,8 @@ class LatencyModelConfig(BaseModel):
         head_width: Hidden units of the platform head.
         correction_limit: The correction stays within a factor ``exp(±correction_limit)`` of the prior.
         use_prior: Whether the correction starts from the physical prior (else from one millisecond an operation).
+        graph_correction_limit: A second correction, of the whole network, stays within a factor
+            ``exp(±graph_correction_limit)``; 0 leaves it out.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -33,6 +35,7 @@ class LatencyModelConfig(BaseModel):
     head_width: int = 32
     correction_limit: float = 3.0
     use_prior: bool = True
+    graph_correction_limit: float = 0.5
 
 
 class LatencyOutput(NamedTuple):
@@ -53,14 +56,15 @@ class LatencyModel(nn.Module):
     For operation *i* of a network run at batch *b* on platform *p*:
 
     .. math::
-        \mathrm{prior}_i &= \log\bigl(b\,F_i / C_p + (b\,A_i + W_i) / B_p + O_p\bigr) \\
+        \mathrm{prior}_i &= \log\bigl(b\,(F_i c_p + A_i a_p) + W_i w_p + o_p\bigr) \\
         \delta_i &= L \tanh(g_p(h_i, b) / L) \\
-        \mathrm{latency} &= \textstyle\sum_i \exp(\mathrm{prior}_i + \delta_i)
+        \mathrm{latency} &= \textstyle\sum_i \exp(\mathrm{prior}_i + \delta_i + \gamma_p)
 
-    with *F*, *A*, *W* the FLOPs, activation bytes and weight bytes per image, three learned constants a
-    platform (compute rate *C*, bandwidth *B*, overhead *O*), *h* NN-Former's node embedding and *g* a small
-    head that is zero at the start.  The trunk never sees platform or batch, so one pass over a graph serves
-    every platform.
+    with *F*, *A*, *W* the FLOPs, activation bytes and weight bytes per image, four learned constants a
+    platform (milliseconds per FLOP *c*, per activation byte *a*, per weight byte *w*, per operation *o*),
+    *h* NN-Former's node embedding, *g* a small head that is zero at the start, and :math:`\gamma` a bounded
+    correction of the network as a whole, zero at the start too.  The trunk never sees platform or batch, so
+    one pass over a graph serves every platform.
 
     Where we differ from the paper (Xu et al., CVPR 2025): its readout predicts one number for the graph from
     summed embeddings and static features (:class:`costmodel.model.SumReadout`).
@@ -71,33 +75,41 @@ class LatencyModel(nn.Module):
         self.config = config
         platforms, width, dim = config.num_platforms, config.head_width, config.trunk.dim
         self.trunk = NNFormer(config.trunk)
-        # log ms per GFLOP, log ms per MB, log ms per operation: a mid-range device until fitted.
-        self.log_rates = nn.Parameter(torch.tensor([-2.0, -3.0, -5.0]).repeat(platforms, 1))
+        # log ms per GFLOP, per MB of activations, per MB of weights, per operation: mid-range until fitted.
+        self.log_rates = nn.Parameter(torch.tensor([-2.0, -3.0, -3.0, -5.0]).repeat(platforms, 1))
         self.project = nn.Linear(dim, width)
         self.scale = nn.Parameter(torch.zeros(platforms, width))
         self.shift = nn.Parameter(torch.zeros(platforms, width))
         self.batch_slope = nn.Parameter(torch.zeros(width))
         self.weight = nn.Parameter(torch.zeros(platforms, width))
         self.bias = nn.Parameter(torch.zeros(platforms))
+        if config.graph_correction_limit > 0:
+            self.graph_head = nn.Sequential(
+                nn.Linear(dim + _NUM_STATICS, width), nn.GELU(), nn.Linear(width, platforms)
+            )
+            nn.init.zeros_(self.graph_head[-1].weight)
+            nn.init.zeros_(self.graph_head[-1].bias)
 
     def forward(self, batch: GraphBatch, batch_sizes: Float[Tensor, "graphs platforms"]) -> LatencyOutput:
         """Predict every graph on every platform, at the batch size given for each pair."""
+        nodes = self.trunk(batch)
         node_batch = batch_sizes[batch.graph_index]
-        log_op_ms = self.correction(self.trunk(batch), node_batch)
+        log_op_ms = self.correction(nodes, node_batch)
         if self.config.use_prior:
             log_op_ms = log_op_ms + self.log_prior(batch.work, node_batch)
+        if self.config.graph_correction_limit > 0:
+            log_op_ms = log_op_ms + self.graph_correction(nodes, batch)[batch.graph_index]
         op_ms = log_op_ms.exp()
-        graph_ms = op_ms.new_zeros(batch.num_graphs, op_ms.shape[1]).index_add_(0, batch.graph_index, op_ms)
-        return LatencyOutput(graph_ms.log(), op_ms)
+        return LatencyOutput(_sum_by_graph(op_ms, batch).log(), op_ms)
 
     def log_prior(
         self, work: Float[Tensor, "nodes 3"], node_batch: Float[Tensor, "nodes platforms"]
     ) -> Float[Tensor, "nodes platforms"]:
-        """Log milliseconds of each operation from its work and the platform's three rates."""
+        """Log milliseconds of each operation from its work and the platform's four rates."""
         gflops, activation_mb, weight_mb = work[:, :1] * 1e-9, work[:, 1:2] * 1e-6, work[:, 2:] * 1e-6
-        per_gflop, per_mb, per_op = self.log_rates.exp().unbind(-1)
-        moved_mb = node_batch * activation_mb + weight_mb
-        return (node_batch * gflops * per_gflop + moved_mb * per_mb + per_op).log()
+        per_gflop, per_activation_mb, per_weight_mb, per_op = self.log_rates.exp().unbind(-1)
+        per_image = gflops * per_gflop + activation_mb * per_activation_mb
+        return (node_batch * per_image + weight_mb * per_weight_mb + per_op).log()
 
     def correction(
         self, nodes: Float[Tensor, "nodes dim"], node_batch: Float[Tensor, "nodes platforms"]
@@ -108,3 +120,29 @@ class LatencyModel(nn.Module):
         raw = (nn.functional.gelu(hidden) * self.weight).sum(-1) + self.bias
         limit = self.config.correction_limit
         return limit * torch.tanh(raw / limit)
+
+    def graph_correction(
+        self, nodes: Float[Tensor, "nodes dim"], batch: GraphBatch
+    ) -> Float[Tensor, "graphs platforms"]:
+        """Bounded log correction of each network, from the mean embedding and the totals of its work.
+
+        An operation sees a few steps around it; whether the whole network fills a cache or a power budget,
+        only the totals tell.
+        """
+        count = (
+            nodes.new_zeros(batch.num_graphs, 1)
+            .index_add_(0, batch.graph_index, nodes.new_ones(len(nodes), 1))
+            .clamp(min=1)
+        )
+        totals = torch.cat([_sum_by_graph(batch.work, batch), count], dim=-1)
+        seen = torch.cat([_sum_by_graph(nodes, batch) / count, torch.log2(1 + totals) / 8], dim=-1)
+        limit = self.config.graph_correction_limit
+        raw: Tensor = self.graph_head(seen)
+        return limit * torch.tanh(raw / limit)
+
+
+_NUM_STATICS = 4
+
+
+def _sum_by_graph(rows: Float[Tensor, "nodes columns"], batch: GraphBatch) -> Float[Tensor, "graphs columns"]:
+    return rows.new_zeros(batch.num_graphs, rows.shape[1]).index_add_(0, batch.graph_index, rows)

@@ -183,7 +183,7 @@ class _Trainer:
         loss = self.loss(output.log_ms, self.measured[index], self.known[index])
         self._schedule()
         self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]  # torch's own gap
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip_norm)
         self.optimizer.step()
         self.step += 1

@@ -30,14 +30,14 @@ def error(model: LatencyModel, data: TrainingSet, column: int) -> float:
 def test_rates_of_a_device_that_follows_the_prior_are_recovered():
     data = training_set()
     rates = fit_rates(data.work_totals(), data.latency_ms[:, 0], data.batch[:, 0])
-    np.testing.assert_allclose(np.exp(rates), [MS_PER_GFLOP, MS_PER_MB, MS_PER_OP], rtol=1e-3)
+    np.testing.assert_allclose(np.exp(rates), [MS_PER_GFLOP, MS_PER_MB, MS_PER_MB, MS_PER_OP], rtol=1e-3)
 
 
 def test_before_training_the_prediction_is_the_prior():
     data = training_set()
     model = small_model()
     with torch.no_grad():
-        model.log_rates.copy_(torch.log(torch.tensor([MS_PER_GFLOP, MS_PER_MB, MS_PER_OP])).repeat(2, 1))
+        model.log_rates.copy_(torch.log(torch.tensor([MS_PER_GFLOP, MS_PER_MB, MS_PER_MB, MS_PER_OP])).repeat(2, 1))
     assert error(model, data, 0) < 0.01
 
 
