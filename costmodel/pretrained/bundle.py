@@ -184,7 +184,7 @@ def load_bundle(name_or_dir: str | Path) -> Bundle:
         folder = Path(__file__).parent / str(name_or_dir)
     if str(name_or_dir) in ("", ".", "..") or not (folder / _CONFIG).is_file():
         raise UnknownNameError(
-            "pretrained weights", str(name_or_dir), pretrained_names(), f"Or give a folder that holds {_CONFIG}."
+            "pretrained weights", str(name_or_dir), pretrained_names(), f"A folder that holds {_CONFIG} does as well."
         )
     config = _read_config(folder / _CONFIG)
     try:

@@ -54,12 +54,12 @@ def permute(call: Call) -> Names:
     return _transpose(call, list(call.axes("dims")))
 
 
-@lowers("transpose", "transpose_copy", "swapaxes", "swapdims", "t", "mT", "T", "numpy_T", "matrix_H", "adjoint")
+@lowers("transpose", "transpose_copy", "swapaxes", "swapdims", "t", "mT", "numpy_T", "matrix_H", "adjoint")
 def transpose(call: Call) -> Names:
     """``Transpose`` that swaps two dimensions, or reverses all of them for ``T``."""
     rank = len(call.input_shape)
     perm = list(range(rank))
-    if call.name in ("T", "numpy_T"):
+    if call.name == "numpy_T":
         return _transpose(call, perm[::-1])
     if rank < 2:
         return call.first
