@@ -21,7 +21,7 @@ class LatencyModelConfig(BaseModel):
     Attributes:
         trunk: The graph transformer.
         num_platforms: Platforms with a head of their own.
-        head_width: Hidden units of the platform head.
+        head_width: Hidden units of the heads, shared by all platforms.
         correction_limit: The correction stays within a factor ``exp(±correction_limit)`` of the prior.
         use_prior: Whether the correction starts from the physical prior (else from one millisecond an operation).
         graph_correction_limit: A second correction, of the whole network, stays within a factor
@@ -32,7 +32,7 @@ class LatencyModelConfig(BaseModel):
 
     trunk: NNFormerConfig
     num_platforms: int
-    head_width: int = 32
+    head_width: int = 128
     correction_limit: float = 3.0
     use_prior: bool = True
     graph_correction_limit: float = 0.5
@@ -78,11 +78,11 @@ class LatencyModel(nn.Module):
         # log ms per GFLOP, per MB of activations, per MB of weights, per operation: mid-range until fitted.
         self.log_rates = nn.Parameter(torch.tensor([-2.0, -3.0, -3.0, -5.0]).repeat(platforms, 1))
         self.project = nn.Linear(dim, width)
-        self.scale = nn.Parameter(torch.zeros(platforms, width))
-        self.shift = nn.Parameter(torch.zeros(platforms, width))
-        self.batch_slope = nn.Parameter(torch.zeros(width))
-        self.weight = nn.Parameter(torch.zeros(platforms, width))
-        self.bias = nn.Parameter(torch.zeros(platforms))
+        self.head = nn.Linear(width, platforms)
+        self.batch_head = nn.Linear(width, platforms, bias=False)
+        for layer in (self.head, self.batch_head):
+            nn.init.zeros_(layer.weight)
+        nn.init.zeros_(self.head.bias)
         if config.graph_correction_limit > 0:
             self.graph_head = nn.Sequential(
                 nn.Linear(dim + _NUM_STATICS, width), nn.GELU(), nn.Linear(width, platforms)
@@ -115,9 +115,8 @@ class LatencyModel(nn.Module):
         self, nodes: Float[Tensor, "nodes dim"], node_batch: Float[Tensor, "nodes platforms"]
     ) -> Float[Tensor, "nodes platforms"]:
         """Bounded log correction of each operation on each platform."""
-        hidden = self.project(nodes).unsqueeze(1) * (1 + self.scale) + self.shift
-        hidden = hidden + node_batch.log2().unsqueeze(-1) / 8 * self.batch_slope
-        raw = (nn.functional.gelu(hidden) * self.weight).sum(-1) + self.bias
+        hidden = nn.functional.gelu(self.project(nodes))
+        raw = self.head(hidden) + node_batch.log2() / 8 * self.batch_head(hidden)
         limit = self.config.correction_limit
         return limit * torch.tanh(raw / limit)
 

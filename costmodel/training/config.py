@@ -27,7 +27,7 @@ class ModelShape(BaseModel):
         ffn_ratio: Hidden width of the feed-forward networks over ``dim``.
         dropout: In the blocks.
         layer_scale: Initial scale of the blocks' branches, or none.
-        head_width: Hidden units of the platform head.
+        head_width: Hidden units of the heads, shared by all platforms.
         correction_limit: Bound of the log correction of the prior.
         use_prior: Whether to start from the physical prior.
     """
@@ -40,7 +40,7 @@ class ModelShape(BaseModel):
     ffn_ratio: int = 2
     dropout: float = 0.05
     layer_scale: float | None = 0.1
-    head_width: int = 32
+    head_width: int = 128
     correction_limit: float = 3.0
     use_prior: bool = True
 

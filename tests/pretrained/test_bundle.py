@@ -1,15 +1,16 @@
 from __future__ import annotations
 
 import json
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from costmodel.data.families import generate
 from costmodel.errors import UnknownNameError, WeightsError
 from costmodel.features import build_features
 from costmodel.graph import load_graph
-from costmodel.data.families import generate
 from costmodel.pretrained import Bundle, load_bundle, pretrained_names, save_bundle
 
 
@@ -27,7 +28,7 @@ def test_a_saved_bundle_predicts_the_same(untrained_bundle: Bundle, saved: Path)
     names = [platform.name for platform in untrained_bundle.platforms]
     before = untrained_bundle.predict(networks(), names, [1, 4])
     after = load_bundle(saved).predict(networks(), names, [1, 4])
-    for first, second in zip(sum(before, []), sum(after, []), strict=True):
+    for first, second in zip(chain(*before), chain(*after), strict=True):
         assert first.latency_ms == second.latency_ms
         np.testing.assert_array_equal(first.op_ms, second.op_ms)
 
@@ -58,7 +59,7 @@ def test_an_unknown_name_is_refused(tmp_path: Path):
 def test_weights_of_other_features_are_refused(saved: Path):
     config = json.loads((saved / "config.json").read_text())
     (saved / "config.json").write_text(json.dumps(config | {"feature_schema": "0123456789abcdef"}))
-    with pytest.raises(WeightsError, match="0123456789abcdef.*retrain"):
+    with pytest.raises(WeightsError, match=r"0123456789abcdef.*retrain"):
         load_bundle(saved)
 
 

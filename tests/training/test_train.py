@@ -132,4 +132,6 @@ def test_coverage_is_judged_by_the_other_folds():
     folds = [np.arange(20), np.arange(20, 40)]
     off = log_ms + np.where(np.arange(40) < 20, 0.01, 0.5)[:, None]
     first = platform_errors(data, off, folds)[0]
-    assert first.coverage_percent == pytest.approx(50.0)  # the first fold's errors fit the second's width, not vice versa
+    assert first.coverage_percent == pytest.approx(
+        50.0
+    )  # the first fold's errors fit the second's width, not vice versa

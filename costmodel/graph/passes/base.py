@@ -23,7 +23,8 @@ class Pass(ABC):
         """``graph`` rewritten by :meth:`run`, after a check that the result is a fair replacement.
 
         Args:
-            graph: The graph to simplify; left as it is.
+            graph: The graph to simplify; left as it is.  Its operations have the operands their type
+                requires, see :func:`~costmodel.graph.passes.operands.check_operands`.
 
         Returns:
             A graph with the same inputs and as many outputs, of the same shapes and

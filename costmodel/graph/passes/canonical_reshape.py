@@ -69,10 +69,9 @@ def _always(_op: Op, _wiring: Wiring) -> bool:
 
 
 def _moves_unit_axes_only(op: Op, wiring: Wiring) -> bool:
-    shape = wiring.shape(op.inputs[0])
-    if shape is None:
+    shape, perm = wiring.shape(op.inputs[0]), wiring.permutation(op)
+    if shape is None or perm is None:
         return False
-    perm = op.attr_ints("perm") or tuple(reversed(range(len(shape))))
     moved = [axis for axis in perm if shape[axis] != 1]
     return moved == sorted(moved)
 

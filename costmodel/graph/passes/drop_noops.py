@@ -77,7 +77,7 @@ def _in_order(op: Op, _wiring: Wiring) -> str:
 
 def _only_one_with_elements(op: Op, wiring: Wiring) -> str:
     values = wiring.graph.values
-    filled = [name for name in op.inputs if values[name].shape is None or values[name].size > 0]
+    filled = [name for name in op.inputs if name and (values[name].shape is None or values[name].size > 0)]
     return filled[0] if len(filled) == 1 else ""
 
 

@@ -36,7 +36,9 @@ class FoldAffine(Pass):
 
 
 _AFFINE = frozenset({"BatchNormalization", "Conv", "ConvTranspose", "Gemm"})
+_FACTORS = frozenset({"Div", "Mul"})
 _SHIFTS = frozenset({"Add", "BatchNormalization", "Sub"})
+_FOLLOWERS = _FACTORS | _SHIFTS
 
 
 def _has_foldable_weights(op: Op, wiring: Wiring) -> bool:
@@ -66,15 +68,13 @@ def _fold_followers(linear: Op, edits: Rewriter) -> None:
 
 def _foldable_weights(linear: Op, follower: Op, result: str, wiring: Wiring) -> tuple[str, ...]:
     """The weights with which ``follower`` scales or shifts each channel of ``result``; empty if it does not."""
-    if follower.domain or wiring.shape(follower.outputs[0]) != wiring.shape(result):
-        return ()
     shape = wiring.shape(result)
-    if not shape:
+    if follower.domain or follower.op_type not in _FOLLOWERS or wiring.shape(follower.outputs[0]) != shape:
+        return ()
+    if shape is None or len(shape) < 2 or (linear.op_type == "Gemm" and follower.op_type in _FACTORS):
         return ()
     if follower.op_type == "BatchNormalization":
         return _batch_norm_weights(linear, follower, result, wiring)
-    if follower.op_type not in (("Add", "Sub") if linear.op_type == "Gemm" else ("Add", "Div", "Mul", "Sub")):
-        return ()
     left, right = follower.inputs
     weight = right if left == result else left
     if weight == result or (follower.op_type in ("Div", "Sub") and weight == left):

@@ -38,12 +38,13 @@ _ATTENTION = call("MatMul", _GUARDED_SOFTMAX, Tensor("v"))
 
 
 def _to_attention(match: Match, edits: Rewriter) -> bool:
-    if not _shapes_agree(match, edits.wiring):
-        return False
     transpose = match.labelled["transpose"]
+    perm = edits.wiring.permutation(transpose)
+    if perm is None or not _shapes_agree(match, edits.wiring):
+        return False
     fused = list(match.ops)
     keys = match.value("k")
-    perm = _perm_by_token(transpose, edits.wiring)
+    perm = _last_two_swapped(perm)
     if perm != tuple(range(len(perm))):
         keys = _transpose_by_token(transpose, perm, keys, edits)
         fused.remove(transpose)
@@ -65,14 +66,8 @@ def _shapes_agree(match: Match, wiring: Wiring) -> bool:
     return masking is None or wiring.shape(masking.outputs[0]) == scores
 
 
-def _perm_by_token(transpose: Op, wiring: Wiring) -> tuple[int, ...]:
-    """The permutation that gives the keys as (..., tokens, dim) where ``transpose`` gives (..., dim, tokens)."""
-    rank = len(wiring.shape(transpose.outputs[0]) or ())
-    return _last_two_swapped(transpose.attr_ints("perm") or tuple(reversed(range(rank))))
-
-
 def _transpose_by_token(transpose: Op, perm: tuple[int, ...], keys: str, edits: Rewriter) -> str:
-    """Put a transpose by ``perm`` in the place of ``transpose``; the name of its result."""
+    """Put a transpose by ``perm``, which gives (..., tokens, dim), in the place of ``transpose``; name its result."""
     transposed = edits.graph.values[transpose.outputs[0]]
     shape = _last_two_swapped(transposed.shape or ())
     result = edits.declare(replace(transposed, name=edits.fresh_name(f"{transposed.name}.by_token"), shape=shape))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TypeGuard
-
 from costmodel.graph.op_graph import Op, OpGraph
 from costmodel.graph.passes.base import Pass
 from costmodel.graph.passes.matching import Wiring
@@ -60,54 +58,51 @@ _ELEMENTWISE = frozenset(
         "Unsqueeze",
     }
 )
-_RUNS_ON_INTEGERS = _ELEMENTWISE | {"Conv", "MatMul"}
+_PRODUCTS = frozenset({"Conv", "MatMul"})
+_RUNS_ON_INTEGERS = _ELEMENTWISE | _PRODUCTS
 _SATURATED = frozenset({"Clip", "Relu"})
 
 
 def _collapse(op: Op, edits: Rewriter) -> None:
     wiring = edits.wiring
     tail = _until_quantize(op, wiring)
-    operands = [_dequantizer(name, wiring) for name in op.inputs]
-    if not tail or not any(operands) or any(op.outputs[1:]):
+    if not tail or any(op.outputs[1:]):
         return
-    for name, dequantizer in zip(op.inputs, operands, strict=True):
-        if name and dequantizer is None and wiring.graph.values[name].dtype.is_float:
-            return
-    sole_read = [dq for dq in operands if dq is not None and wiring.sole_reader(dq.outputs[0]) is op]
-    op_type, inputs = _quantised_form(op, operands, tail[-1])
+    dequantizers = {name: dq for name in op.inputs if (dq := _dequantizer(name, wiring)) is not None}
+    if not _is_quantised(op, dequantizers, wiring):
+        return
+    integers = [dequantizers[name].inputs[0] if name in dequantizers else name for name in op.inputs]
+    op_type, inputs = op.op_type, tuple(integers)
+    if op.op_type in _PRODUCTS:
+        scaled = (*dequantizers[op.inputs[0]].inputs[:3], *dequantizers[op.inputs[1]].inputs[:3])
+        op_type, inputs = f"QLinear{op.op_type}", (*scaled, *tail[-1].inputs[1:3], *integers[2:])
+    sole_read = [dq for name, dq in dequantizers.items() if wiring.sole_reader(name) is op]
     edits.fuse((*sole_read, op, *tail), op_type, inputs, op.attributes, main=op)
+
+
+def _is_quantised(op: Op, dequantizers: dict[str, Op], wiring: Wiring) -> bool:
+    """Whether every floating-point operand was dequantised, and a product's two factors were."""
+    if op.op_type in _PRODUCTS and not all(name in dequantizers for name in op.inputs[:2]):
+        return False
+    floats = [name for name in op.inputs if name and wiring.graph.values[name].dtype.is_float]
+    return bool(floats) and all(name in dequantizers for name in floats)
 
 
 def _until_quantize(op: Op, wiring: Wiring) -> tuple[Op, ...]:
     """The operations from the only reader of ``op`` to its ``QuantizeLinear``; empty if it has none."""
+    reader = _only_follower(op, wiring)
+    if reader is not None and reader.op_type in _SATURATED and op.op_type not in _SATURATED:
+        follower = _only_follower(reader, wiring)
+        return (reader, follower) if follower is not None and follower.op_type == "QuantizeLinear" else ()
+    return (reader,) if reader is not None and reader.op_type == "QuantizeLinear" else ()
+
+
+def _only_follower(op: Op, wiring: Wiring) -> Op | None:
+    """The operation of ONNX's own domain that alone reads the result of ``op``, as its first operand."""
     reader = wiring.sole_reader(op.outputs[0])
-    if reader is not None and reader.op_type in _SATURATED and op.op_type not in _SATURATED and not reader.domain:
-        follower = wiring.sole_reader(reader.outputs[0])
-        return (reader, follower) if _is_quantize(follower) else ()
-    return (reader,) if _is_quantize(reader) else ()
-
-
-def _is_quantize(op: Op | None) -> TypeGuard[Op]:
-    return op is not None and op.op_type == "QuantizeLinear" and not op.domain
+    return reader if reader is not None and not reader.domain and reader.inputs[0] == op.outputs[0] else None
 
 
 def _dequantizer(value_name: str, wiring: Wiring) -> Op | None:
+    """The ``DequantizeLinear`` that makes the value and states its zero point, or leaves it out where all do."""
     return wiring.producer(value_name, "DequantizeLinear") if value_name else None
-
-
-def _quantised_form(op: Op, operands: list[Op | None], quantize: Op) -> tuple[str, tuple[str, ...]]:
-    """Type and inputs of the operation that computes ``op`` on the tensors its operands were dequantised from."""
-    result = _with_scale(quantize)[1:]
-    if op.op_type in ("Conv", "MatMul"):
-        first, second, *bias = operands
-        product = (*_with_scale(first), *_with_scale(second), *result)
-        return f"QLinear{op.op_type}", (*product, *(b.inputs[0] for b in bias if b is not None))
-    integers = (dq.inputs[0] if dq is not None else name for dq, name in zip(operands, op.inputs, strict=True))
-    return op.op_type, tuple(integers)
-
-
-def _with_scale(op: Op | None) -> tuple[str, str, str]:
-    """Tensor, scale and zero point that ``op`` reads."""
-    assert op is not None  # the caller found no floating-point operand that is not dequantised
-    tensor, scale, *zero_point = op.inputs
-    return tensor, scale, zero_point[0] if zero_point else ""

@@ -49,6 +49,6 @@ def _hoist(reshape: Op, transpose: Op, edits: Rewriter) -> None:
 
 
 def _swaps_last_two(transpose: Op, wiring: Wiring) -> bool:
-    rank = len(wiring.shape(transpose.outputs[0]) or ())
-    perm = transpose.attr_ints("perm") or tuple(reversed(range(rank)))
+    perm = wiring.permutation(transpose) or ()
+    rank = len(perm)
     return rank >= 2 and perm == (*range(rank - 2), rank - 1, rank - 2)

@@ -99,7 +99,7 @@ def _with_attributes(op: Op, wiring: Wiring) -> Op:
 
 def _setting(name: str, value_name: str, wiring: Wiring) -> AttributeValue | None:
     value = wiring.graph.values[value_name]
-    if not value.is_weight or value.data is None or value.data.dtype.kind not in "biuf":
+    if value.data is None or value.data.dtype.kind not in "biuf":
         return None
     numbers = tuple(value.data.flatten().tolist())
     if name not in _SCALAR_SETTINGS:

@@ -72,6 +72,15 @@ class Wiring:
         """Sizes of the value; ``None`` when unknown or when the operand is left out."""
         return self.graph.values[value_name].shape if value_name else None
 
+    def permutation(self, transpose: Op) -> tuple[int, ...] | None:
+        """The order in which a ``Transpose`` puts the axes; ``None`` when it fits no known shape."""
+        shape = self.shape(transpose.inputs[0])
+        if shape is None:
+            return None
+        in_order = tuple(range(len(shape)))
+        perm = transpose.attr_ints("perm") or in_order[::-1]
+        return perm if tuple(sorted(perm)) == in_order else None
+
     def reduced_axes(self, op: Op) -> tuple[int, ...] | None:
         """Axes that a reduction reduces, sorted and not negative; ``None`` when they are not known."""
         shape = self.shape(op.inputs[0])

@@ -56,5 +56,6 @@ class PatternPass(Pass):
 def _rewrite_first(rules: list[Rule], root: Op, edits: Rewriter) -> None:
     for rule in rules:
         for match in matches(rule.pattern, root, edits.wiring):
-            if not any(edits.is_taken(op) for op in match.ops) and rule.rewrite(match, edits):
+            # What is inside a match nothing outside reads, so no other match of this sweep has taken it.
+            if rule.rewrite(match, edits):
                 return

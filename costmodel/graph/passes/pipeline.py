@@ -19,6 +19,7 @@ from costmodel.graph.passes.fuse_qdq import FuseQdq
 from costmodel.graph.passes.global_pool import GlobalPool
 from costmodel.graph.passes.hoist_reshape import HoistReshape
 from costmodel.graph.passes.inline_operands import InlineOperands
+from costmodel.graph.passes.operands import check_operands
 
 __all__ = ["DEFAULT_PASSES", "simplify"]
 
@@ -59,8 +60,9 @@ def simplify(graph: OpGraph, passes: tuple[Pass, ...] = DEFAULT_PASSES) -> OpGra
         An equivalent graph; ``graph`` itself when there was nothing to simplify.
 
     Raises:
-        GraphError: A pass broke its contract.
+        GraphError: An operation lacks operands that its type requires, or a pass broke its contract.
     """
+    check_operands(graph)
     for _ in range(_MOST_ROUNDS):
         before = graph
         for simplification in passes:

@@ -209,10 +209,11 @@ def test_other_reshapes_and_transposes_with_other_readers_stay_in_place(g, run):
 def test_slices_that_make_up_a_tensor_become_a_split(g, run, types):
     x = g.input(2, 8)
     tail = g.op("Slice", x, shape=(2, 6), starts=(-6,), ends=(99,), axes=(-1,))
+    exponent = g.op("Exp", x)
     negated = g.op("Neg", tail)
     head = g.op("Slice", x, shape=(2, 2), starts=(0,), ends=(2,), axes=(1,), steps=(1,))
-    graph = run(CanonicalSplit(), g.graph(negated, head))
-    assert types(graph) == ["Split", "Neg"]
+    graph = run(CanonicalSplit(), g.graph(negated, head, exponent))
+    assert types(graph) == ["Split", "Exp", "Neg"]
     assert graph.ops[0].outputs == (head, tail)
     assert graph.ops[0].attributes == {"axis": 1, "split": (2, 6)}
 

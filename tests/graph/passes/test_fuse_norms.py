@@ -58,6 +58,15 @@ def test_a_norm_over_channels_that_are_not_last_stays(g, run):
     assert run(FuseNorms(), graph) is graph
 
 
+def test_a_mean_and_a_variance_over_different_axes_are_no_layer_norm(g, run, types):
+    x = g.input(2, 5, 8)
+    centred = g.op("Sub", x, g.op("ReduceMean", x, shape=(2, 5, 1), axes=(-1,)))
+    variance = g.op("ReduceMean", g.op("Pow", centred, g.number(2.0)), shape=(2, 1, 1), axes=(-2, -1))
+    root = g.op("Sqrt", g.op("Add", variance, g.number(1e-6)))
+    graph = run(FuseNorms(), g.graph(g.op("Div", centred, root)))
+    assert types(graph) == ["ReduceMean", "Sub", "RMSNormalization"]
+
+
 def test_a_variance_that_others_need_forbids_fusion(g, run):
     y = layer_norm(g, g.input(2, 5, 8))
     variance = g.ops[3].outputs[0]

@@ -32,9 +32,10 @@ def test_a_product_with_a_weight_matrix_is_a_gemm(g, run):
 def test_products_with_activations_quantised_weights_and_stacks_of_matrices_stay(g, run):
     x = g.input(2, 5, 8)
     by_activation = g.op("MatMul", x, g.input(8, 3), shape=(2, 5, 3))
-    by_quantised = g.op("MatMul", x, g.weight(8, 3, dtype=DType.INT8), shape=(2, 5, 3))
+    by_integers = g.op("MatMul", x, g.weight(8, 3, dtype=DType.INT32), shape=(2, 5, 3))
+    by_quantised = g.op("MatMul", x, g.weight(8, 3, dtype=DType.FLOAT8), shape=(2, 5, 3))
     by_stack = g.op("MatMul", x, g.weight(2, 8, 3), shape=(2, 5, 3))
-    graph = g.graph(by_activation, by_quantised, by_stack)
+    graph = g.graph(by_activation, by_integers, by_quantised, by_stack)
     assert run(CanonicalGemm(), graph) is graph
 
 
@@ -95,12 +96,12 @@ def test_a_convolution_that_others_need_keeps_its_batch_norm(g, run, needed_by):
 
 def test_what_is_not_per_channel_or_not_known_or_before_the_convolution_stays(g, run):
     x = g.input(1, 4, 8, 8)
-    per_position = g.op("Add", conv(g, x), g.weight(1, 1, 8, 8))
+    per_row = g.op("Add", conv(g, x, channels=8), g.weight(8, 1))
     by_activation = g.op("Mul", conv(g, x), g.input(1, 16, 1, 1))
     inverted = g.op("Div", g.weight(16, 1, 1), conv(g, x), shape=(1, 16, 8, 8))
     training = batch_norm(g, conv(g, x), training_mode=1)
     before = conv(g, batch_norm(g, x))
-    graph = g.graph(per_position, by_activation, inverted, training, before)
+    graph = g.graph(per_row, by_activation, inverted, training, before)
     assert run(FoldAffine(), graph) is graph
 
 
@@ -185,7 +186,9 @@ def test_a_mean_that_drops_the_image_axes_is_reshaped(g, run, types):
 def test_means_over_tokens_channels_or_part_of_the_image_stay(g, run):
     tokens = g.op("ReduceMean", g.input(1, 7, 4), shape=(1, 4), axes=(1,), keepdims=0)
     x = g.input(1, 4, 7, 7)
+    width = g.op("ReduceMean", g.input(1, 7, 4), shape=(1, 7, 1), axes=(2,))
     channels = g.op("ReduceMean", x, shape=(1, 1, 7, 7), axes=(1,))
+    corner = g.op("AveragePool", x, shape=(1, 4, 1, 1), kernel_shape=(5, 5), strides=(3, 3))
     rows = g.op("AveragePool", x, shape=(1, 4, 1, 7), kernel_shape=(7, 1))
-    graph = g.graph(tokens, channels, rows)
+    graph = g.graph(tokens, width, channels, corner, rows)
     assert run(GlobalPool(), graph) is graph
