@@ -74,8 +74,8 @@ def _collapse(op: Op, edits: Rewriter) -> None:
     integers = [dequantizers[name].inputs[0] if name in dequantizers else name for name in op.inputs]
     op_type, inputs = op.op_type, tuple(integers)
     if op.op_type in _PRODUCTS:
-        scaled = (*dequantizers[op.inputs[0]].inputs[:3], *dequantizers[op.inputs[1]].inputs[:3])
-        op_type, inputs = f"QLinear{op.op_type}", (*scaled, *tail[-1].inputs[1:3], *integers[2:])
+        left, right = (_with_scale(dequantizers[name]) for name in op.inputs[:2])
+        op_type, inputs = f"QLinear{op.op_type}", (*left, *right, *_with_scale(tail[-1])[1:], *integers[2:])
     sole_read = [dq for name, dq in dequantizers.items() if wiring.sole_reader(name) is op]
     edits.fuse((*sole_read, op, *tail), op_type, inputs, op.attributes, main=op)
 
@@ -104,5 +104,9 @@ def _only_follower(op: Op, wiring: Wiring) -> Op | None:
 
 
 def _dequantizer(value_name: str, wiring: Wiring) -> Op | None:
-    """The ``DequantizeLinear`` that makes the value and states its zero point, or leaves it out where all do."""
     return wiring.producer(value_name, "DequantizeLinear") if value_name else None
+
+
+def _with_scale(op: Op) -> tuple[str, ...]:
+    """Tensor, scale and zero point that ``op`` reads; ``""`` for a zero point left out."""
+    return (*op.inputs, "")[:3]

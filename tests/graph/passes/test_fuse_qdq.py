@@ -12,9 +12,9 @@ def quantised(g, shape, *, weight=False, dtype=DType.INT8):
     return g.weight(*shape, dtype=dtype) if weight else g.input(*shape, dtype=dtype)
 
 
-def dequantise(g, x):
-    scale, zero = g.number(0.1), g.weight(dtype=DType.INT8)
-    return g.op("DequantizeLinear", x, scale, zero, shape=g.values[x].shape, dtype=DType.FLOAT32)
+def dequantise(g, x, *, zero_point=True):
+    operands = [x, g.number(0.1), *([g.weight(dtype=DType.INT8)] if zero_point else [])]
+    return g.op("DequantizeLinear", *operands, shape=g.values[x].shape, dtype=DType.FLOAT32)
 
 
 def quantise(g, x):
@@ -41,11 +41,13 @@ def test_a_convolution_between_pairs_becomes_qlinear(g, run, rectified):
 
 def test_a_product_and_a_sum_between_pairs(g, run, types):
     a, b = quantised(g, (3, 3)), quantised(g, (3, 3))
-    product = quantise(g, g.op("MatMul", dequantise(g, a), dequantise(g, b)))
+    product = quantise(g, g.op("MatMul", dequantise(g, a, zero_point=False), dequantise(g, b)))
     y = quantise(g, g.op("Add", dequantise(g, product), dequantise(g, a)))
     graph = run(FuseQdq(), g.graph(y))
     assert types(graph) == ["QLinearMatMul", "Add"]
     assert len(graph.ops[0].inputs) == 8
+    assert graph.ops[0].inputs[2] == ""
+    assert graph.ops[0].inputs[3] == b
     assert graph.ops[1].inputs == (product, a)
 
 
@@ -69,5 +71,7 @@ def test_what_does_not_match_in_full_stays(g, run):
     not_quantised_again = g.op("Sigmoid", dequantise(g, x))
     mixed = quantise(g, g.op("Add", dequantise(g, x), g.input(3, 3)))
     seen = g.op("Mul", dequantise(g, x), dequantise(g, x))
-    graph = g.graph(weight_only, not_quantised_again, mixed, quantise(g, seen), seen)
+    scale = g.op("Sigmoid", dequantise(g, g.input(dtype=DType.INT8)))
+    sets_the_scale = g.op("QuantizeLinear", g.input(3, 3), scale, dtype=DType.INT8)
+    graph = g.graph(weight_only, not_quantised_again, mixed, quantise(g, seen), seen, sets_the_scale)
     assert run(FuseQdq(), graph) is graph

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from time import thread_time
 
+import pytest
+
+from costmodel.errors import GraphError
 from costmodel.graph.passes import simplify
 
 
@@ -70,6 +74,22 @@ def test_keys_transposed_as_a_flat_stack_of_matrices_are_attention_too(g, types)
     graph = simplify(g.graph(g.op("MatMul", g.op("Softmax", scores, axis=-1), v, shape=(2, 3, 5, 16))))
     assert types(graph) == ["Reshape", "Attention"]
     assert graph.values[graph.ops[1].inputs[1]].shape == (2, 3, 7, 16)
+
+
+@pytest.mark.parametrize("operands", [(), ("x",), ("x", ""), ("x", "x", "x")])
+def test_an_operation_without_its_operands_is_refused(g, operands):
+    x = g.input(2, 3)
+    graph = g.graph(g.op("Mul", x, x))
+    broken = replace(graph.ops[0], inputs=tuple(x if name else "" for name in operands))
+    with pytest.raises(GraphError, match="'mul0' is no valid Mul: expected 2 operands"):
+        simplify(graph.replaced([broken]))
+
+
+def test_an_operation_without_a_result_is_refused(g):
+    graph = g.graph(g.op("Relu", g.input(2, 3)))
+    idle = replace(graph.ops[0], name="idle", outputs=())
+    with pytest.raises(GraphError, match="'idle' is no valid Relu: expected a first result"):
+        simplify(graph.replaced([*graph.ops, idle]))
 
 
 def test_time_grows_no_faster_than_the_network(g, other):
