@@ -1,7 +1,10 @@
 from __future__ import annotations
 
 import pytest
+import shape_checks
 import torch
+
+shape_checks.install()  # before the rooms that hold tensors are imported
 
 from costmodel.features import FEATURE_NAMES, feature_schema_hash
 from costmodel.graph import VOCABULARY

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from math import log2, prod
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
@@ -192,9 +193,16 @@ def _layout(shape: tuple[int, ...], batch: int) -> tuple[float, float, float, fl
 
 
 def _kernel_from_weight(op: Op, kind: str, graph: OpGraph) -> tuple[int, ...]:
-    if kind in ("Conv", "ConvTranspose") and len(op.inputs) > 1 and op.inputs[1]:
-        return _shape(graph.values[op.inputs[1]])[2:]
-    return ()
+    return _operand_shape(op, graph, 1)[2:] if kind in ("Conv", "ConvTranspose") else ()
+
+
+class _MatrixProduct(NamedTuple):
+    """The (grouped) product of rows x depth by depth x columns that an operation amounts to, per image."""
+
+    rows: float
+    columns: float
+    depth: float
+    groups: float
 
 
 def _as_matrix_product(
@@ -204,33 +212,30 @@ def _as_matrix_product(
     in_shape: tuple[int, ...],
     out_shape: tuple[int, ...],
     batch: int,
-) -> tuple[float, float, float, float]:
-    """Rows, columns, depth and groups of the product the operation amounts to, per image."""
+) -> _MatrixProduct:
     if kind in ("Conv", "QLinearConv", "ConvTranspose") and len(out_shape) > 2:
-        weight_at = 3 if op.op_type == "QLinearConv" else 1
-        name = op.inputs[weight_at] if len(op.inputs) > weight_at else ""
-        weight = _shape(graph.values[name]) if name else ()
+        weight = _operand_shape(op, graph, 3 if op.op_type == "QLinearConv" else 1)
         groups = max(op.attr_int("group", 1), 1)
-        return prod(out_shape[2:]), out_shape[1] / groups, prod(weight[1:]) if weight else 0, groups
+        return _MatrixProduct(prod(out_shape[2:]), out_shape[1] / groups, prod(weight[1:]) if weight else 0, groups)
     if kind in ("Gemm", "MatMul", "QLinearMatMul") and in_shape and out_shape:
-        second = _shape(graph.values[op.inputs[1]]) if len(op.inputs) > 1 and op.inputs[1] else ()
-        stacked = prod(out_shape[:-2]) if kind == "MatMul" and len(second) > 2 else 1
+        is_stacked = kind == "MatMul" and len(_operand_shape(op, graph, 1)) > 2
+        stacked = prod(out_shape[:-2]) if is_stacked else 1
         rows = _size(out_shape) / max(out_shape[-1] * stacked, 1)
-        return (
-            rows / (1 if stacked > 1 else batch),
-            out_shape[-1],
-            in_shape[-1],
-            stacked / (batch if stacked > 1 else 1),
-        )
-    if kind == "Attention" and len(in_shape) >= 3 and len(op.inputs) > 1 and op.inputs[1]:
-        key = _shape(graph.values[op.inputs[1]])
-        heads = prod(in_shape[:-2]) / batch
-        return in_shape[-2], key[-2] if len(key) > 1 else 0, in_shape[-1], heads
+        if stacked > 1:
+            return _MatrixProduct(rows, out_shape[-1], in_shape[-1], stacked / batch)
+        return _MatrixProduct(rows / batch, out_shape[-1], in_shape[-1], 1)
+    if kind == "Attention" and len(in_shape) >= 3 and (key := _operand_shape(op, graph, 1)):
+        return _MatrixProduct(in_shape[-2], key[-2] if len(key) > 1 else 0, in_shape[-1], prod(in_shape[:-2]) / batch)
     channels = _channels(out_shape)
     window = prod(op.attr_ints("kernel_shape", (1,)) or (1,))
     if kind.startswith(("Reduce", "Global")):
         window = _size(in_shape) // max(_size(out_shape), 1)
-    return _size(out_shape) / max(channels, 1) / batch, channels, window, 1
+    return _MatrixProduct(_size(out_shape) / max(channels, 1) / batch, channels, window, 1)
+
+
+def _operand_shape(op: Op, graph: OpGraph, position: int) -> tuple[int, ...]:
+    name = op.inputs[position] if len(op.inputs) > position else ""
+    return _shape(graph.values[name]) if name else ()
 
 
 def _axis(op: Op, rank: int) -> int | None:

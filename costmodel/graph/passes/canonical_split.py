@@ -50,7 +50,14 @@ def _part(op: Op, wiring: Wiring) -> _Part | None:
         return None
     shape, axes, starts = wiring.shape(op.inputs[0]), op.attr_ints("axes") or (0,), op.attr_ints("starts")
     result = wiring.shape(op.outputs[0])
-    if not shape or not result or len(starts) != 1 or len(axes) != 1 or set(op.attr_ints("steps")) - {1}:
+    if (
+        not shape
+        or result is None
+        or len(result) != len(shape)
+        or len(starts) != 1
+        or len(axes) != 1
+        or set(op.attr_ints("steps")) - {1}
+    ):
         return None
     axis = axes[0] % len(shape)
     start = starts[0] + shape[axis] if starts[0] < 0 else starts[0]

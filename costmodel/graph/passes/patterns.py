@@ -213,9 +213,15 @@ def product(first: Pattern, second: Pattern, factor: float | None = None) -> One
 
 
 def matches(pattern: Pattern, root: Op, wiring: Wiring) -> Iterator[Match]:
-    """Every way ``root`` makes an instance of ``pattern`` whose inner results nothing outside needs."""
+    """Every way ``root`` makes an instance of ``pattern`` whose inner results are read inside it only.
+
+    An inner result that is an operand of the whole expression too does not count as
+    inner: it would be missing once the expression is replaced.
+    """
     for match in pattern.expand(root.outputs[0], wiring, Match({}, (), {})):
-        if all(wiring.is_private(output, match.ops) for op in match.ops[1:] for output in op.outputs if output):
+        inner = [output for op in match.ops[1:] for output in op.outputs if output]
+        operands = match.values.values()
+        if all(output not in operands and wiring.is_private(output, match.ops) for output in inner):
             yield match
 
 

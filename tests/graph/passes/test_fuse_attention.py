@@ -108,6 +108,13 @@ def test_without_a_transpose_or_over_another_axis_nothing_is_fused(g, run, qkv):
     assert run(FuseAttention(), graph) is graph
 
 
+def test_transposed_keys_that_are_the_values_too_are_not_fused(g, run):
+    q, k = g.input(2, 3, 16, 16), g.input(2, 3, 16, 16)
+    keys = g.op("Transpose", k, perm=(0, 1, 3, 2))
+    graph = g.graph(g.op("MatMul", g.op("Softmax", g.op("MatMul", q, keys), axis=-1), keys))
+    assert run(FuseAttention(), graph) is graph
+
+
 def test_keys_shared_by_all_heads_are_not_fused(g, run, qkv):
     q, _, v = qkv
     keys = g.op("Transpose", g.input(SOURCES, DIM), shape=(DIM, SOURCES), perm=(1, 0))
