@@ -27,7 +27,7 @@ class Wiring:
         if index is None:
             return None
         op = self.graph.ops[index]
-        if op.domain or op.outputs[0] != value_name or (op_types and op.op_type not in op_types):
+        if (op_types and op.op_type not in op_types) or op.domain or op.outputs[0] != value_name:
             return None
         return op
 

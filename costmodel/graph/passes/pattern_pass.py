@@ -36,21 +36,32 @@ class PatternPass(Pass):
 
     def run(self, graph: OpGraph) -> OpGraph:
         """See :meth:`Pass.run`."""
+        rules_by_type = _by_root_type(self._possible_rules(graph))
+        if not rules_by_type:
+            return graph
         edits = Rewriter(graph)
-        rules_by_type = self._rules_by_type
         for op in reversed(graph.ops):
             rules = rules_by_type.get(op.op_type)
             if rules and not op.domain and not edits.is_taken(op):
                 _rewrite_first(rules, op, edits)
         return edits.apply()
 
-    _rules_by_type: ClassVar[dict[str, list[Rule]]]
+    def _possible_rules(self, graph: OpGraph) -> list[Rule]:
+        present = {op.op_type for op in graph.ops}
+        return [rule for rule, needed in zip(self.rules, self._needed_types, strict=True) if needed <= present]
+
+    _needed_types: ClassVar[tuple[frozenset[str], ...]]
 
     def __init_subclass__(cls) -> None:
-        cls._rules_by_type = {}
-        for rule in cls.rules:
-            for op_type in rule.pattern.root_types:
-                cls._rules_by_type.setdefault(op_type, []).append(rule)
+        cls._needed_types = tuple(rule.pattern.needed_types for rule in cls.rules)
+
+
+def _by_root_type(rules: list[Rule]) -> dict[str, list[Rule]]:
+    rules_by_type: dict[str, list[Rule]] = {}
+    for rule in rules:
+        for op_type in rule.pattern.root_types:
+            rules_by_type.setdefault(op_type, []).append(rule)
+    return rules_by_type
 
 
 def _rewrite_first(rules: list[Rule], root: Op, edits: Rewriter) -> None:

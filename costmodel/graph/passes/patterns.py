@@ -59,6 +59,11 @@ class Pattern(ABC):
         """Operators that can make the result."""
         return frozenset()
 
+    @property
+    def needed_types(self) -> frozenset[str]:
+        """Operators that every one of the expressions uses: a graph without one of them has no match."""
+        return frozenset()
+
 
 @dataclass(frozen=True, slots=True)
 class Tensor(Pattern):
@@ -127,6 +132,11 @@ class OneOf(Pattern):
         """Operators that can make the result."""
         return frozenset().union(*(alternative.root_types for alternative in self.alternatives))
 
+    @property
+    def needed_types(self) -> frozenset[str]:
+        """See :attr:`Pattern.needed_types`."""
+        return frozenset.intersection(*(alternative.needed_types for alternative in self.alternatives))
+
 
 @dataclass(frozen=True, slots=True)
 class Call(Pattern):
@@ -179,6 +189,12 @@ class Call(Pattern):
     def root_types(self) -> frozenset[str]:
         """Operators that can make the result."""
         return frozenset(self.op_types)
+
+    @property
+    def needed_types(self) -> frozenset[str]:
+        """See :attr:`Pattern.needed_types`."""
+        own = self.root_types if len(self.op_types) == 1 else frozenset()
+        return own.union(*(operand.needed_types for operand in self.operands))
 
 
 def call(
