@@ -84,11 +84,10 @@ class LatencyModel(nn.Module):
             nn.init.zeros_(layer.weight)
         nn.init.zeros_(self.head.bias)
         if config.graph_correction_limit > 0:
-            self.graph_head = nn.Sequential(
-                nn.Linear(dim + _NUM_STATICS, width), nn.GELU(), nn.Linear(width, platforms)
-            )
-            nn.init.zeros_(self.graph_head[-1].weight)
-            nn.init.zeros_(self.graph_head[-1].bias)
+            last = nn.Linear(width, platforms)
+            nn.init.zeros_(last.weight)
+            nn.init.zeros_(last.bias)
+            self.graph_head = nn.Sequential(nn.Linear(dim + _NUM_STATICS, width), nn.GELU(), last)
 
     def forward(self, batch: GraphBatch, batch_sizes: Float[Tensor, "graphs platforms"]) -> LatencyOutput:
         """Predict every graph on every platform, at the batch size given for each pair."""
