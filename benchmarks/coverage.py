@@ -21,6 +21,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
+from math import prod
 from pathlib import Path
 from statistics import median
 
@@ -28,10 +29,9 @@ import onnx
 
 from costmodel.cli.options import parse_shapes
 from costmodel.data import GraphStore
-from costmodel.data.timm_benchmark import architecture_family, read_timm_benchmark, timm_benchmark_path
+from costmodel.data.timm_benchmark import TimmRow, architecture_family, read_timm_benchmark, timm_benchmark_path
 from costmodel.errors import CostModelError
 from costmodel.graph import OTHER, VOCABULARY, Op, OpGraph, load_graph, op_costs, total_cost
-from costmodel.graph.dtypes import DType
 from costmodel.graph.onnx import from_onnx
 from costmodel.graph.onnx.skim import skim
 from costmodel.graph.onnx.tensors import dtype_of
@@ -43,6 +43,7 @@ LIGHT_MODELS = Path(onnx.__file__).parent / "backend" / "test" / "data" / "light
 LARGER_BATCH = 8
 READS = 3
 CLOSE = 0.02
+TIMM_ROUNDS_OFF = 0.005
 PRODUCTS = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul", "Attention", "Einsum"})
 """What timm's counter takes as multiply-accumulates."""
 
@@ -111,14 +112,30 @@ class FileReading:
             read_ms=min(times_ms),
         )
 
+    def cells(self, growth: str) -> tuple[object, ...]:
+        """A row of the table, behind the name of the file."""
+        cost, cost_before = total_cost(self.graph), total_cost(self.as_it_stands)
+        return (
+            self.opset,
+            self.nodes,
+            len(self.graph),
+            f"{cost.flops / 1e9:.4g}",
+            f"{cost_before.flops / 1e9:.4g}",
+            f"{cost.params / 1e6:.4g}",
+            f"{self.held / 1e6:.4g}",
+            len(unknown_shapes(self.graph)),
+            sum(map(has_no_word, self.graph)),
+            growth,
+            f"{self.read_ms:.0f}",
+        )
+
 
 def file_report(folder: Path, shape_options: Sequence[str]) -> Iterator[str]:
-    """The table of every ONNX file below ``folder``, then what could not be read and operators without a word."""
+    """The table of every ONNX file below ``folder``, then what stood in the way."""
     yield from _table_head(
-        "file | opset | nodes | ops | GFLOPs | as it stands | M params | M held | unknown shapes | no word | batch 8 "
-        "| ms"
+        "file | opset | nodes | ops | GFLOPs | as it stands | M params | M held | no shape | no word | batch 8 | ms"
     )
-    failures, wordless = [], Counter[str]()
+    failures, fixed_batches, wordless = [], [], Counter[str]()
     for path in sorted(folder.rglob("*.onnx")):
         name = path.relative_to(folder).as_posix()
         shapes = _shapes_for(name, shape_options)
@@ -127,24 +144,15 @@ def file_report(folder: Path, shape_options: Sequence[str]) -> Iterator[str]:
         except CostModelError as error:
             failures.append(f"* `{name}`: {error}")
             continue
-        without_word = [op.qualified_type for op in reading.graph if has_no_word(op)]
-        wordless.update(without_word)
-        cost, before = total_cost(reading.graph), total_cost(reading.as_it_stands)
-        yield _row(
-            f"`{name}`",
-            reading.opset,
-            reading.nodes,
-            len(reading.graph),
-            f"{cost.flops / 1e9:.4g}",
-            f"{before.flops / 1e9:.4g}",
-            f"{cost.params / 1e6:.4g}",
-            f"{reading.held / 1e6:.4g}",
-            len(unknown_shapes(reading.graph)),
-            len(without_word),
-            _growth(path, shapes, cost.flops),
-            f"{reading.read_ms:.0f}",
-        )
+        try:
+            growth = f"x {_growth(path, shapes, reading.graph):.3f}"
+        except CostModelError as error:
+            growth = "no"
+            fixed_batches.append(f"* `{name}`: {error}")
+        wordless.update(op.qualified_type for op in reading.graph if has_no_word(op))
+        yield _row(f"`{name}`", *reading.cells(growth))
     yield from _section("Not read:", failures)
+    yield from _section(f"Not at batch {LARGER_BATCH}:", fixed_batches)
     yield from _section("Operators without a word:", [f"* {name}: {count}" for name, count in wordless.most_common()])
 
 
@@ -153,34 +161,27 @@ def _shapes_for(name: str, options: Sequence[str]) -> _Shapes:
     return parse_shapes(matching)
 
 
-def _growth(path: Path, shapes: _Shapes, flops: float) -> str:
-    """FLOPs at the larger batch over FLOPs at the batch of the file or of ``shapes``."""
-    try:
-        larger = load_graph(path, shapes=shapes, batch=LARGER_BATCH)
-    except CostModelError:
-        return "no"
-    return f"x {total_cost(larger).flops / flops:.3f}"
+def _growth(path: Path, shapes: _Shapes, graph: OpGraph) -> float:
+    """FLOPs at the larger batch over those of ``graph``; sizes in ``shapes`` that stand for a batch of 1 grow too."""
+    grown = {name: (LARGER_BATCH, *shape[1:]) if shape[0] == 1 else shape for name, shape in shapes.items()}
+    return total_cost(load_graph(path, shapes=grown, batch=LARGER_BATCH)).flops / total_cost(graph).flops
 
 
 def held_parameters(graph: onnx.GraphProto) -> int:
     """Floating-point and quantised elements that ``graph`` and its subgraphs hold."""
-    tensors = list(graph.initializer)
-    inner = 0
+    held = sum(map(_parameters, graph.initializer))
     for node in graph.node:
         for attribute in node.attribute:
-            if attribute.type == onnx.AttributeProto.TENSOR and node.op_type == "Constant":
-                tensors.append(attribute.t)
-            elif attribute.type == onnx.AttributeProto.GRAPH:
-                inner += held_parameters(attribute.g)
-    return inner + sum(_size(tensor) for tensor in tensors)
+            if attribute.HasField("g"):
+                held += held_parameters(attribute.g)
+            elif attribute.HasField("t") and node.op_type == "Constant":
+                held += _parameters(attribute.t)
+    return held
 
 
-def _size(tensor: onnx.TensorProto) -> int:
-    dtype: DType = dtype_of(tensor.data_type)
-    size = 1
-    for dim in tensor.dims:
-        size *= dim
-    return size if dtype.is_float or dtype.is_quantized else 0
+def _parameters(tensor: onnx.TensorProto) -> int:
+    dtype = dtype_of(tensor.data_type)
+    return prod(tensor.dims) if dtype.is_float or dtype.is_quantized else 0
 
 
 def unknown_shapes(graph: OpGraph) -> list[Op]:
@@ -198,55 +199,68 @@ def has_no_word(op: Op) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """FLOPs of one architecture beside what timm says.
+    """What we count in one architecture beside what timm counts.
 
     Attributes:
         key: Architecture and image size, ``arch@size``.
-        gmacs: Our multiply-accumulates of convolutions and matrix products, billions.
-        timm_gmacs: timm's.
+        gmacs: Multiply-accumulates of convolutions and matrix products, billions an image.
+        params_millions: Parameters, millions.
+        timm_gmacs: timm's, to two decimals.
+        timm_params_millions: timm's, to two decimals.
     """
 
     key: str
     gmacs: float
+    params_millions: float
     timm_gmacs: float
+    timm_params_millions: float
 
     @property
     def ratio(self) -> float:
-        """Ours over timm's."""
+        """Our multiply-accumulates over timm's."""
         return self.gmacs / self.timm_gmacs
+
+    @property
+    def is_close(self) -> bool:
+        """Whether they differ by no more than two per cent, or by what timm rounds off."""
+        return abs(self.gmacs - self.timm_gmacs) <= max(CLOSE * self.timm_gmacs, TIMM_ROUNDS_OFF)
 
 
 def timm_report(folder: Path) -> Iterator[str]:
-    """How many graphs there are, what failed, FLOPs beside timm's own, and operators without a word."""
+    """How many graphs there are, what is missing, costs beside timm's own, and operators without a word."""
     store = GraphStore(folder)
-    published = _published_gmacs()
-    comparisons, wordless, graphs_with = [], Counter[str](), Counter[str]()
+    published = {f"{row.arch}@{row.image_size}": row for row in read_timm_benchmark(timm_benchmark_path())}
+    comparisons, unknown = [], []
+    wordless, graphs_with = Counter[str](), Counter[str]()
     keys = list(store)
-    unknown = []
     for key in keys:
         graph = store.read(key)
         without_word = Counter(op.qualified_type for op in graph if has_no_word(op))
-        wordless += without_word
+        wordless.update(without_word)
         graphs_with.update(without_word.keys())
         if unknown_shapes(graph):
-            unknown.append(key)
-        if key in published:
-            comparisons.append(Comparison(key, product_gmacs(graph), published[key]))
-    architectures = {key.partition("@")[0] for key in keys}
-    yield f"Read: {len(architectures):,} architectures, {len(keys):,} pairs of architecture and image size."
-    yield f"Graphs with an unknown shape: {len(unknown)}{': ' if unknown else '.'}{', '.join(unknown)}"
-    yield from _section("Not read:", list(_failures(folder)))
-    yield ""
+            unknown.append(f"* `{key}`")
+        if key in published and (comparison := _compared(key, graph, published[key])):
+            comparisons.append(comparison)
+    architectures = {_architecture(key) for key in keys}
+    absent = sorted({row.arch for row in published.values()} - architectures)
+    yield f"{len(architectures):,} architectures read, {len(keys):,} pairs of architecture and image size."
+    yield from _section("Failed:", _failures(folder))
+    yield from _section("In timm's table, but not here:", [f"* `{arch}`" for arch in absent])
+    yield from _section("With an unknown shape:", unknown)
     yield from _comparison_report(comparisons)
-    yield ""
-    yield from _table_head("operator without a word | occurrences | graphs")
-    for name, count in wordless.most_common():
-        yield _row(name, count, graphs_with[name])
+    yield from _section("Operators without a word:", _counts(wordless, graphs_with))
 
 
-def _published_gmacs() -> dict[str, float]:
-    rows = read_timm_benchmark(timm_benchmark_path())
-    return {f"{row.arch}@{row.image_size}": row.gmacs for row in rows if row.gmacs}
+def _architecture(key: str) -> str:
+    return key.partition("@")[0]
+
+
+def _compared(key: str, graph: OpGraph, row: TimmRow) -> Comparison | None:
+    if not row.gmacs or not row.params_millions:
+        return None
+    params_millions = total_cost(graph).params / 1e6
+    return Comparison(key, product_gmacs(graph), params_millions, row.gmacs, row.params_millions)
 
 
 def product_gmacs(graph: OpGraph) -> float:
@@ -265,24 +279,35 @@ def _failures(folder: Path) -> Iterator[str]:
 def _comparison_report(comparisons: Sequence[Comparison]) -> Iterator[str]:
     if not comparisons:
         return
-    close = sum(abs(one.ratio - 1) <= CLOSE for one in comparisons) / len(comparisons)
+    close = sum(one.is_close for one in comparisons) / len(comparisons)
+    yield ""
     yield (
-        f"MACs beside timm's: {len(comparisons):,} compared, median ratio {median(c.ratio for c in comparisons):.4f}, "
-        f"{close:.1%} within {CLOSE:.0%}."
+        f"MACs beside timm's: {len(comparisons):,} pairs compared, median ratio "
+        f"{median(one.ratio for one in comparisons):.4f}, {close:.1%} within {CLOSE:.0%}. The others by family:"
     )
+    yield ""
+    yield from _table_head("family | pairs | ratio | furthest off | GMACs | timm's | M params | timm's")
     families = defaultdict[str, list[Comparison]](list)
     for one in comparisons:
-        if abs(one.ratio - 1) > CLOSE:
+        if not one.is_close:
             families[architecture_family(one.key)].append(one)
-    yield ""
-    yield from _table_head("family | outliers | ratio | the furthest | ours, GMACs | timm's")
-    for family, outliers in sorted(families.items(), key=lambda item: -len(item[1])):
+    for family, outliers in sorted(families.items(), key=lambda item: (-len(item[1]), item[0])):
         ratios = [one.ratio for one in outliers]
         furthest = max(outliers, key=lambda one: abs(one.ratio - 1))
-        span = f"{min(ratios):.3f} to {max(ratios):.3f}"
         yield _row(
-            family, len(outliers), span, f"`{furthest.key}`", f"{furthest.gmacs:.4g}", f"{furthest.timm_gmacs:.4g}"
+            family,
+            len(outliers),
+            f"{min(ratios):.3f} to {max(ratios):.3f}",
+            f"`{furthest.key}`",
+            f"{furthest.gmacs:.4g}",
+            furthest.timm_gmacs,
+            f"{furthest.params_millions:.4g}",
+            furthest.timm_params_millions,
         )
+
+
+def _counts(occurrences: Counter[str], graphs: Counter[str]) -> list[str]:
+    return [f"* {name}: {count} in {graphs[name]} graphs" for name, count in occurrences.most_common()]
 
 
 # Markdown

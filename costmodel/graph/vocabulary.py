@@ -116,6 +116,7 @@ _SYNONYMS: dict[str, str] = {
     "DeformConv": "Conv",
     "FusedGemm": "Gemm",
     "FusedMatMul": "MatMul",
+    "DynamicQuantizeLSTM": "LSTM",
     "MultiHeadAttention": "Attention",
     "GroupQueryAttention": "Attention",
     "QAttention": "Attention",

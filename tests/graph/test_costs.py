@@ -80,6 +80,10 @@ def one_op(
         (one_op("Reshape", [(4, 6), (1,)], (24,), weights=1), 0),
         (one_op("Einsum", [(2, 3, 4), (2, 4, 5)], (2, 3, 5), equation="bij,bjk->bik"), 2 * 2 * 3 * 4 * 5),
         (one_op("LSTM", [(7, 2, 4), (1, 20, 4), (1, 20, 5)], (7, 1, 2, 5), weights=2), 2 * 14 * (80 + 100)),
+        (
+            one_op("DynamicQuantizeLSTM", [(7, 2, 4), (1, 4, 20), (1, 5, 20)], (7, 1, 2, 5), weights=2),
+            2 * 14 * (80 + 100),
+        ),
         (one_op("Gemm", [(2, 8), (8, 3), (3,)], (2, 3), weights=2), 2 * 2 * 8 * 3 + 6),
     ],
     ids=lambda value: value.ops[0].op_type if isinstance(value, OpGraph) else "",

@@ -46,6 +46,13 @@ class TestOpenSizes:
         with pytest.raises(UsageError, match="'S' cannot be both 9 and 8"):
             from_onnx(model, shapes={"a": (4, 9), "b": (4, 8)})
 
+    def test_without_a_name_of_their_own_are_independent(self):
+        model = parsed("g (float[N,H,W] x) => (float[N,H,W] y) { y = Relu(x) }")
+        for value in (*model.graph.input, *model.graph.output):
+            for dim in value.type.tensor_type.shape.dim:
+                dim.dim_param = "?"
+        assert shape_of(model, shapes={"x": (1, 48, 192)}) == (1, 48, 192)
+
     def test_of_unknown_rank_need_a_shape(self):
         model = parsed("g (float[] x) => (float[] y) { y = Relu(x) }")
         model.graph.input[0].type.tensor_type.ClearField("shape")
@@ -163,6 +170,8 @@ IMAGE, TOKENS = "float[1,8,6,6]", "float[2,5,8]"
         ("DynamicQuantizeMatMul(a, b, s)", {"a": "float[2,5,4]", "b": "uint8[4,7]", "s": "float"}, (2, 5, 7)),
         ("MatMulNBits<K = 64, N = 48, bits = 4, block_size = 32>(a, b, s)",
          {"a": "float[2,5,64]", "b": "uint8[48,2,16]", "s": "float[96]"}, (2, 5, 48)),
+        ("DynamicQuantizeLSTM<hidden_size = 5>(x, w, r)",
+         {"x": "float[7,2,4]", "w": "int8[2,4,20]", "r": "int8[2,5,20]"}, (7, 2, 2, 5)),
         ("Attention<num_heads = 2>(x, w, b)", {"x": TOKENS, "w": "float[8,24]", "b": "float[24]"}, (2, 5, 8)),
         ("MultiHeadAttention<num_heads = 2>(q, k, v)",
          {"q": TOKENS, "k": "float[2,9,8]", "v": "float[2,9,6]"}, (2, 5, 6)),

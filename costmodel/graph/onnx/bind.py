@@ -89,7 +89,8 @@ class _Input:
 def _dim(dim: onnx.TensorShapeProto.Dimension) -> _Dim:
     if dim.HasField("dim_value") and dim.dim_value > 0:  # some exporters write 0 or -1 for an open batch
         return dim.dim_value
-    return dim.dim_param or None
+    is_name = any(character.isalpha() for character in dim.dim_param)  # some exporters write "?" for every open size
+    return dim.dim_param if is_name else None
 
 
 @dataclass(slots=True)

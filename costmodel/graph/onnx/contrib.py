@@ -177,6 +177,14 @@ def _matmul_nbits(call: _Call) -> _Outputs:
     return [call.like(0, (*call.shape(0)[:-1], call.integer("N")))]
 
 
+def _quantized_lstm(call: _Call) -> _Outputs:
+    """Inputs are (X, W, R, ...), W and R of (directions, rows, gates) as onnxruntime packs them."""
+    steps, batch, _ = call.shape(0)
+    directions, hidden, _ = call.shape(2)
+    last = call.like(0, (directions, batch, hidden))
+    return [call.like(0, (steps, directions, batch, hidden)), last, last]
+
+
 def _attention(call: _Call) -> _Outputs:
     """Inputs are (input, weights of q, k and v side by side, bias, mask, past, ...)."""
     batch, sequence, _ = call.shape(0)
@@ -266,6 +274,8 @@ _RULES: dict[str, Callable[[_Call], _Outputs]] = {
     "MatMulNBits": _matmul_nbits,
     "MatMulBnb4": _matmul_nbits,
     "QGemm": _quantized_gemm,
+    # recurrence
+    "DynamicQuantizeLSTM": _quantized_lstm,
     # transformers
     "Attention": _attention,
     "QAttention": _quantized_attention,

@@ -26,6 +26,7 @@ class FoldConstants(Pass):
     1. ``t = Transpose(weight); y = MatMul(x, t)`` → ``y = MatMul(x, weight')``
     2. ``s = Shape(x); n = Gather(s, 0)`` → nothing; ``n`` is a weight
     3. ``p = Range(0, 8, 1); e = Gather(table, p)`` → nothing; ``e`` is a weight
+    4. ``t = Identity(weight); y = MatMul(x, t)`` → ``y = MatMul(x, weight)``: layers that share a weight still do
     """
 
     def run(self, graph: OpGraph) -> OpGraph:
@@ -34,6 +35,10 @@ class FoldConstants(Pass):
         known = {value.name: value for value in graph.values.values() if value.is_weight}
         for op in graph.ops:
             if op.domain or not (_reads_weights_only(op, known) or _asks_for_known_shape(op, graph)):
+                continue
+            if op.op_type == "Identity":
+                known[op.outputs[0]] = known[op.inputs[0]]
+                edits.forward(op, op.inputs[0])
                 continue
             results = _folded(op, graph, known)
             known.update((value.name, value) for value in results)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from costmodel.graph.costs import total_cost
 from costmodel.graph.dtypes import DType
 from costmodel.graph.op_graph import ValueKind
 from costmodel.graph.passes import (
@@ -41,6 +42,15 @@ def test_operations_on_weights_become_weights(g, run, types):
     assert types(graph) == ["MatMul"]
     assert graph.values[transposed].kind is ValueKind.WEIGHT
     assert w not in graph.values
+
+
+def test_a_weight_under_two_names_is_one_weight(g, run, types):
+    x, w = g.input(2, 4), g.weight(4, 4)
+    again = g.op("Identity", g.op("Identity", w))
+    y = g.op("MatMul", g.op("MatMul", x, w, shape=(2, 4)), again, shape=(2, 4))
+    graph = run(FoldConstants(), g.graph(y))
+    assert types(graph) == ["MatMul", "MatMul"]
+    assert total_cost(graph).params == 16
 
 
 def test_shape_arithmetic_is_computed(g, run, types):
