@@ -226,10 +226,6 @@ def _resize(op: Op, operands: _Operands, results: _Results) -> float:
     return 2.0 * taps * _written(results)
 
 
-def _lp_normalization(op: Op, operands: _Operands, results: _Results) -> float:
-    return 3.0 * _written(results)
-
-
 def _top_k(op: Op, operands: _Operands, results: _Results) -> float:
     return _size(operands) * max(log2(max(_written(results), 2)), 1.0)
 
@@ -251,7 +247,7 @@ _FLOPS: dict[str, _FlopFormula] = {
     "GroupNormalization": _per_result(7),
     "InstanceNormalization": _per_result(7),
     "RMSNormalization": _per_result(4),
-    "LpNormalization": _lp_normalization,
+    "LpNormalization": _per_result(3),
     "LRN": _per_result(8),
     "Softmax": _per_result(5),
     "LogSoftmax": _per_result(5),

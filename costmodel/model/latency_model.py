@@ -14,6 +14,9 @@ from costmodel.model.nn_former import NNFormer, NNFormerConfig
 
 __all__ = ["LatencyModel", "LatencyModelConfig", "LatencyOutput"]
 
+_NUM_STATICS = 4
+"""Totals of a network that its own correction sees: FLOPs, activation bytes, weight bytes, operations."""
+
 
 class LatencyModelConfig(BaseModel):
     """Shape of a :class:`LatencyModel`.
@@ -78,16 +81,12 @@ class LatencyModel(nn.Module):
         # log ms per GFLOP, per MB of activations, per MB of weights, per operation: mid-range until fitted.
         self.log_rates = nn.Parameter(torch.tensor([-2.0, -3.0, -3.0, -5.0]).repeat(platforms, 1))
         self.project = nn.Linear(dim, width)
-        self.head = nn.Linear(width, platforms)
-        self.batch_head = nn.Linear(width, platforms, bias=False)
-        for layer in (self.head, self.batch_head):
-            nn.init.zeros_(layer.weight)
-        nn.init.zeros_(self.head.bias)
+        self.head = _zero_linear(width, platforms)
+        self.batch_head = _zero_linear(width, platforms, bias=False)
         if config.graph_correction_limit > 0:
-            last = nn.Linear(width, platforms)
-            nn.init.zeros_(last.weight)
-            nn.init.zeros_(last.bias)
-            self.graph_head = nn.Sequential(nn.Linear(dim + _NUM_STATICS, width), nn.GELU(), last)
+            self.graph_head = nn.Sequential(
+                nn.Linear(dim + _NUM_STATICS, width), nn.GELU(), _zero_linear(width, platforms)
+            )
 
     def forward(self, batch: GraphBatch, batch_sizes: Float[Tensor, "graphs platforms"]) -> LatencyOutput:
         """Predict every graph on every platform, at the batch size given for each pair."""
@@ -116,8 +115,7 @@ class LatencyModel(nn.Module):
         """Bounded log correction of each operation on each platform."""
         hidden = nn.functional.gelu(self.project(nodes))
         raw = self.head(hidden) + node_batch.log2() / 8 * self.batch_head(hidden)
-        limit = self.config.correction_limit
-        return limit * torch.tanh(raw / limit)
+        return _bounded(raw, self.config.correction_limit)
 
     def graph_correction(
         self, nodes: Float[Tensor, "nodes dim"], batch: GraphBatch
@@ -127,19 +125,22 @@ class LatencyModel(nn.Module):
         An operation sees a few steps around it; whether the whole network fills a cache or a power budget,
         only the totals tell.
         """
-        count = (
-            nodes.new_zeros(batch.num_graphs, 1)
-            .index_add_(0, batch.graph_index, nodes.new_ones(len(nodes), 1))
-            .clamp(min=1)
-        )
+        count = _sum_by_graph(nodes.new_ones(len(nodes), 1), batch).clamp(min=1)
         totals = torch.cat([_sum_by_graph(batch.work, batch), count], dim=-1)
         seen = torch.cat([_sum_by_graph(nodes, batch) / count, torch.log2(1 + totals) / 8], dim=-1)
-        limit = self.config.graph_correction_limit
-        raw: Tensor = self.graph_head(seen)
-        return limit * torch.tanh(raw / limit)
+        return _bounded(self.graph_head(seen), self.config.graph_correction_limit)
 
 
-_NUM_STATICS = 4
+def _zero_linear(inputs: int, outputs: int, *, bias: bool = True) -> nn.Linear:
+    """A layer that says nothing until it is trained."""
+    layer = nn.Linear(inputs, outputs, bias=bias)
+    for parameter in layer.parameters():
+        nn.init.zeros_(parameter)
+    return layer
+
+
+def _bounded(raw: Float[Tensor, "rows platforms"], limit: float) -> Float[Tensor, "rows platforms"]:
+    return limit * torch.tanh(raw / limit)
 
 
 def _sum_by_graph(rows: Float[Tensor, "nodes columns"], batch: GraphBatch) -> Float[Tensor, "graphs columns"]:

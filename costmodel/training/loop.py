@@ -100,7 +100,7 @@ def fit(
         _log.info("epoch %d: %s", epoch, metrics)
         if on_epoch is not None:
             on_epoch(epoch, metrics)
-    model.load_state_dict(trainer.averaged().state_dict())
+    model.load_state_dict(trainer.average)
     return model.eval()
 
 
