@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from importlib import import_module
+
 import numpy as np
 import pytest
 import torch
@@ -98,6 +100,21 @@ def test_every_network_is_predicted_by_the_member_that_never_saw_its_family(tmp_
         families = {data.families[row] for row in rows}
         assert not families & {data.families[row] for row in range(len(data)) if row not in rows}
         np.testing.assert_allclose(result.held_out_log_ms[rows], predict_log_ms(member, data.subset(rows)))
+
+
+def test_a_member_is_not_trained_on_what_it_leaves_out(monkeypatch):
+    trained_on = []
+
+    def spied(model: LatencyModel, train: TrainingSet, config: FitConfig, **options: object) -> LatencyModel:
+        trained_on.append(set(train.names))
+        return fit(model, train, config)
+
+    # The package offers the function under the module's own name, so the module has to be asked for.
+    monkeypatch.setattr(import_module("costmodel.training.cross_fit"), "fit", spied)
+    data = training_set()
+    result = cross_fit(data, small_model().config, FitConfig(epochs=1), members=3)
+    for seen, rows in zip(trained_on, result.folds, strict=True):
+        assert seen == set(data.names) - {data.names[row] for row in rows}
 
 
 def test_a_label_that_is_no_latency_is_refused():
