@@ -67,13 +67,17 @@ def op_costs(graph: OpGraph) -> tuple[OpCost, ...]:
 
 
 def total_cost(graph: OpGraph) -> OpCost:
-    """Cost of the whole graph; a weight that several operations share is counted once in ``params``."""
+    """Cost of the whole graph.
+
+    In ``params``, a weight that several operations share is counted once, and one that an operation makes of
+    other weights not at all.
+    """
     total = sum(op_costs(graph), OpCost())
     weights = {
         value.name: value.size
         for op in graph.ops
         for value in graph.operands(op)
-        if value is not None and _is_parameter(value)
+        if value is not None and _is_parameter(value) and value.name not in graph.producers
     }
     return OpCost(total.flops, sum(weights.values()), total.bytes_read, total.bytes_written, total.weight_bytes)
 
@@ -289,6 +293,9 @@ _FLOPS: dict[str, _FlopFormula] = {
             "Im2Col",
             "Col2Im",
             "Cast",
+            "ConstantOfShape",
+            "EyeLike",
+            "Range",
         ),
         _none,
     ),

@@ -92,10 +92,13 @@ CASES = {
     "conv_transpose": (nn.ConvTranspose2d(4, 6, 3, stride=2, padding=1, output_padding=1), rand(*IMAGE)),
     # normalisation
     "batch_norm": (nn.BatchNorm2d(4, eps=1e-3), rand(*IMAGE)),
+    "batch_norm_plain": (nn.BatchNorm2d(4, affine=False), rand(*IMAGE)),
+    "batch_norm_of_the_batch": (nn.BatchNorm2d(4, track_running_stats=False), rand(1, 4, 7, 6)),
     "layer_norm": (nn.LayerNorm((7, 6), eps=1e-3), rand(*IMAGE)),
     "rms_norm": (nn.RMSNorm(6, eps=1e-3), rand(*IMAGE)),
     "group_norm": (nn.GroupNorm(2, 4), rand(*IMAGE)),
     "instance_norm": (nn.InstanceNorm2d(4, affine=True), rand(*IMAGE)),
+    "instance_norm_plain": (nn.InstanceNorm2d(4), rand(*IMAGE)),
     "normalize": (lambda x: functional.normalize(x, dim=1), rand(*IMAGE)),
     "vector_norm": (lambda x: torch.linalg.vector_norm(x, 3, dim=(1, 2)) + x.norm(1, dim=(1, 2)), rand(2, 3, 4)),
     "cosine_similarity": (lambda x, y: functional.cosine_similarity(x, y, dim=1), rand(2, 3), rand(2, 3)),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from costmodel.graph.op_graph import AttributeValue
 from costmodel.graph.torch.call import Call, Names
 from costmodel.graph.torch.registry import lowers
@@ -37,21 +39,33 @@ def group_norm(call: Call) -> Names:
 @lowers("instance_norm")
 def instance_norm(call: Call) -> Names:
     """``InstanceNormalization``."""
-    operands = call.tensors("input", "weight", "bias")
-    return call.result("InstanceNormalization", operands, {"epsilon": call.number("eps")})
+    return call.result("InstanceNormalization", [call.first, *_affine(call)], {"epsilon": call.number("eps")})
 
 
 @lowers("batch_norm", "cudnn_batch_norm", "_batch_norm_impl_index", "native_batch_norm")
 @lowers("_native_batch_norm_legit", "_native_batch_norm_legit_no_training", "_batch_norm_no_update")
 def batch_norm(call: Call) -> Names:
-    """``BatchNormalization`` with stored statistics, or in ``training_mode`` with those of the batch."""
-    operands = [call.first, *call.tensors("weight", "bias", "running_mean", "running_var")]
+    """``BatchNormalization`` with stored statistics, or in ``training_mode`` with those of the batch.
+
+    Where none are stored, as in a weight that is standardised on the fly, ``InstanceNormalization``
+    names the work: mean, variance and scaling per channel.
+    """
     attributes: dict[str, AttributeValue] = {
         "epsilon": call.number("eps") if call.has("eps") else call.number("epsilon")
     }
+    operands = [call.first, *_affine(call)]
+    if not call.has("running_mean"):
+        return call.sole_result("InstanceNormalization", operands, attributes)
     if call.flag("training"):
         attributes["training_mode"] = 1
-    return call.sole_result("BatchNormalization", operands, attributes)
+    return call.sole_result("BatchNormalization", [*operands, *call.tensors("running_mean", "running_var")], attributes)
+
+
+def _affine(call: Call) -> list[str]:
+    """Scale and shift, which ONNX requires: ones and zeros where torch leaves them out."""
+    channels, dtype = call.input_shape[1], call.dtype(call.first)
+    neutral = {"weight": np.ones, "bias": np.zeros}
+    return [call.tensor(name) or call.constant(fill(channels), dtype) for name, fill in neutral.items()]
 
 
 @lowers("linalg_vector_norm", "norm")
