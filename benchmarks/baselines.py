@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from costmodel.training import TrainingSet
+from costmodel.training.prior_fit import fit_rates, prior_ms
 
 __all__ = ["BASELINES"]
 
@@ -50,8 +51,15 @@ def boosted_trees(train: TrainingSet, test: TrainingSet, column: int, seed: int)
     return np.exp(model.predict(np.log1p(_totals(test, column))))
 
 
+def physical_prior(train: TrainingSet, test: TrainingSet, column: int, seed: int) -> np.ndarray:
+    """What our model starts from: four rates for each class of kernels, without NN-Former's correction."""
+    rates = fit_rates(train.kernel_totals(), train.latency_ms[:, column], train.batch[:, column])
+    return prior_ms(test.kernel_totals(), rates, test.batch[:, column])
+
+
 BASELINES: dict[str, Callable[[TrainingSet, TrainingSet, int, int], np.ndarray]] = {
     "flops": flops_linear,
     "flops+activations": flops_activations_linear,
     "boosted trees": boosted_trees,
+    "our prior alone": physical_prior,
 }

@@ -8,8 +8,9 @@ Names are imported when first used, so that ``import costmodel`` loads neither t
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from costmodel.lazy import lazy_names
 
 if TYPE_CHECKING:
     from costmodel.errors import CostModelError
@@ -30,22 +31,15 @@ __all__ = [
     "CostModelError",
 ]
 
-_HOMES = {
-    "CostModelError": "costmodel.errors",
-    "OpPrediction": "costmodel.prediction",
-    "Platform": "costmodel.platforms",
-    "PlatformRegistry": "costmodel.platforms",
-    "Prediction": "costmodel.prediction",
-    "PredictionFailure": "costmodel.prediction",
-    "Predictor": "costmodel.predictor",
-}
-
-
-def __getattr__(name: str) -> object:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_HOMES[name]), name)
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "CostModelError": "costmodel.errors",
+        "OpPrediction": "costmodel.prediction",
+        "Platform": "costmodel.platforms",
+        "PlatformRegistry": "costmodel.platforms",
+        "Prediction": "costmodel.prediction",
+        "PredictionFailure": "costmodel.prediction",
+        "Predictor": "costmodel.predictor",
+    },
+)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias, TypedDict, TypeVar, Union, Unpack, overload
@@ -133,7 +133,7 @@ class Predictor:
     @overload
     def predict_many(
         self,
-        models: Sequence[Any],
+        models: Iterable[Any],
         platforms: Sequence[str] | None = None,
         *,
         on_error: Literal["raise"] = "raise",
@@ -142,7 +142,7 @@ class Predictor:
     @overload
     def predict_many(
         self,
-        models: Sequence[Any],
+        models: Iterable[Any],
         platforms: Sequence[str] | None = None,
         *,
         on_error: Literal["collect"],
@@ -150,7 +150,7 @@ class Predictor:
     ) -> list[Prediction | PredictionFailure]: ...
     def predict_many(
         self,
-        models: Sequence[Any],
+        models: Iterable[Any],
         platforms: Sequence[str] | None = None,
         *,
         on_error: Literal["raise", "collect"] = "raise",
@@ -161,7 +161,7 @@ class Predictor:
         """Predict every model on every platform, all models in one forward pass.
 
         Args:
-            models: What :meth:`predict` takes, several of them.
+            models: What :meth:`predict` takes, several of them; each is read as it is taken.
             platforms: Names, aliases or globs; ``None`` means every platform.
             shapes: As in :meth:`predict`, for every model.
             batch: As in :meth:`predict`, for every model.
@@ -189,10 +189,7 @@ class Predictor:
         outcomes: list[Prediction | PredictionFailure] = []
         for network in networks:
             if isinstance(network, _Network):
-                outcomes += [
-                    _outcome(network, name, raw, self._bundle.seen_op_types)
-                    for name, raw in zip(names, next(answers), strict=True)
-                ]
+                outcomes += _answered(network, names, next(answers), self._bundle.seen_op_types)
             else:
                 outcomes += [PredictionFailure(network.label, name, network.batch, network.error) for name in names]
         return outcomes
@@ -262,12 +259,22 @@ def _nothing_to_predict(label: str, graph: OpGraph) -> UnsupportedModelError:
     )
 
 
-def _outcome(
-    network: _Network, platform: str, raw: RawPrediction, seen_op_types: frozenset[int]
-) -> Prediction | PredictionFailure:
-    if not _is_positive(raw):
-        return PredictionFailure(network.label, platform, network.graph.batch, _out_of_bounds(network.label, raw))
+def _answered(
+    network: _Network, platforms: Sequence[str], raws: Sequence[RawPrediction], seen_op_types: frozenset[int]
+) -> Iterator[Prediction | PredictionFailure]:
+    """An outcome for each platform; what depends on the network alone is found out once."""
     seen = np.isin(network.features.op_types, list(seen_op_types))
+    warnings = (*_unseen_warnings(network, seen), *_shape_warnings(network.graph))
+    for platform, raw in zip(platforms, raws, strict=True):
+        if _is_positive(raw):
+            yield _prediction(network, platform, raw, seen, warnings)
+        else:
+            yield PredictionFailure(network.label, platform, network.graph.batch, _out_of_bounds(network.label, raw))
+
+
+def _prediction(
+    network: _Network, platform: str, raw: RawPrediction, seen: Bool[np.ndarray, "nodes"], warnings: tuple[str, ...]
+) -> Prediction:
     shares = raw.op_ms / raw.op_ms.sum()
     return Prediction(
         model=network.label,
@@ -277,7 +284,7 @@ def _outcome(
         low_ms=float(raw.low_ms),
         high_ms=float(raw.high_ms),
         coverage=1.0 if seen.all() else float(shares[seen].sum()),
-        warnings=(*_unseen_warnings(network, seen), *_shape_warnings(network.graph)),
+        warnings=warnings,
         per_op=_per_op(network, raw.op_ms, shares),
     )
 

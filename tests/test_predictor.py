@@ -153,6 +153,23 @@ def test_a_failing_model_leaves_the_others_alone_when_asked_to(predictor):
         predictor.predict_many(models, [I9])
 
 
+def test_models_are_read_one_after_another_as_they_are_taken(predictor, monkeypatch):
+    events = []
+
+    def models():
+        for name in ("a", "b"):
+            events.append(f"taken {name}")
+            yield conv_relu(name)
+
+    def load(model, **_):
+        events.append(f"read {model.name}")
+        return model
+
+    monkeypatch.setattr("costmodel.predictor.load_graph", load)
+    assert [answer.model for answer in predictor.predict_many(models(), [I9])] == ["a", "b"]
+    assert events == ["taken a", "read a", "taken b", "read b"]
+
+
 def test_no_models_is_no_work(predictor):
     assert predictor.predict([], I9) == []
 

@@ -25,9 +25,10 @@ def platforms(
     file: FileOption = None,
 ) -> None:
     """List the platforms that `-p` accepts."""
-    from costmodel.predictor import Predictor
+    from costmodel.platforms import PlatformRegistry
+    from costmodel.pretrained import pretrained_platforms
 
-    found = Predictor.from_pretrained(weights).platforms.resolve(pattern)
+    found = PlatformRegistry(pretrained_platforms(weights)).resolve(pattern)
     Output(form, file).write(PlatformReport(found))
 
 

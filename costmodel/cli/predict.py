@@ -18,9 +18,13 @@ from costmodel.cli.options import (
     parse_shapes,
 )
 from costmodel.cli.output import Format, Output
+from costmodel.cli.talk import tracked
 from costmodel.errors import UsageError
 
 __all__ = ["predict"]
+
+_FEW_MODELS = 4
+"""Read within two seconds, most of the time."""
 
 
 def predict(
@@ -62,9 +66,9 @@ def predict(
         for pattern in platform or list(predictor.platforms)
         for found in predictor.platforms.resolve(pattern)
     ]
-    outcomes = predictor.predict_many(
-        models, [found.name for found, _ in requested], shapes=shapes, batch=batch, on_error="collect"
-    )
+    names = [found.name for found, _ in requested]
+    with tracked(models, "reading", few=_FEW_MODELS) as readable:
+        outcomes = predictor.predict_many(readable, names, shapes=shapes, batch=batch, on_error="collect")
     aliases = cycle([pattern if pattern in found.aliases else None for found, pattern in requested])
     Output(form, file).write(PredictionReport(list(zip(outcomes, aliases, strict=False)), top))
 

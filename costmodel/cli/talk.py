@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from enum import IntEnum
+from typing import TypeVar
 
-__all__ = ["Verbosity", "is_debugging", "set_verbosity", "wants_progress"]
+__all__ = ["Verbosity", "is_debugging", "set_verbosity", "tracked", "wants_progress"]
+
+_Item = TypeVar("_Item")
 
 _LOGGER = logging.getLogger("costmodel")
 
@@ -41,3 +46,22 @@ def is_debugging() -> bool:
 def wants_progress() -> bool:
     """Whether progress bars have a reader: stderr is a terminal and nobody asked for quiet."""
     return sys.stderr.isatty() and _LOGGER.isEnabledFor(Verbosity.NORMAL)
+
+
+@contextmanager
+def tracked(items: Sequence[_Item], doing: str, *, few: int) -> Iterator[Iterable[_Item]]:
+    """The ``items``, with a progress bar that moves as they are taken.
+
+    Args:
+        items: What is worked on, one after another.
+        doing: What is done to them; stands before the bar.
+        few: Up to so many are done before anybody wonders: no bar.
+    """
+    if len(items) <= few or not wants_progress():
+        yield items
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        yield bar.track(items, description=doing)

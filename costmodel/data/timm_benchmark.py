@@ -17,7 +17,7 @@ from pathlib import Path
 
 from costmodel.errors import DataError
 
-__all__ = ["TimmRow", "architecture_family", "read_timm_benchmark", "timm_benchmark_path"]
+__all__ = ["TimmRow", "architecture_family", "is_mislabelled", "read_timm_benchmark", "timm_benchmark_path"]
 
 DATA_VARIABLE = "COSTMODEL_DATA"
 _COLUMNS = ("platform", "arch", "infer_img_size", "infer_batch_size", "infer_step_time")
@@ -99,6 +99,30 @@ def read_timm_benchmark(path: Path) -> Iterator[TimmRow]:
 
 def _optional(text: str | None) -> float | None:
     return float(text) if text else None
+
+
+def is_mislabelled(row: TimmRow) -> bool:
+    """Whether the row's time is that of another network than timm 1.0.31 builds under its name and size."""
+    return row.arch in _OTHER_NETWORK or (row.arch, row.image_size) in _OTHER_NETWORK
+
+
+_OTHER_NETWORK: frozenset[str | tuple[str, int]] = frozenset(
+    {
+        # Aliases that timm now builds as the narrower resnext101_32x8d.
+        "ig_resnext101_32x16d",
+        "ig_resnext101_32x32d",
+        "ig_resnext101_32x48d",
+        # The row repeats ecaresnext26t_32x4d.
+        "ecaresnext50t_32x4d",
+        # Timed after its branches were merged; the model as built has several a convolution.
+        "ghostnetv3_050",
+        "ghostnetv3_100",
+        "ghostnetv3_130",
+        "ghostnetv3_160",
+        # Timed at an earlier definition, of fewer channels.
+        ("regnety_2560", 224),
+    }
+)
 
 
 def architecture_family(arch: str) -> str:

@@ -7,7 +7,8 @@ from collections import Counter
 import numpy as np
 
 from costmodel.features.graph_features import GraphFeatures
-from costmodel.features.tokens import FEATURE_NAMES, op_token
+from costmodel.features.kernel_class import kernel_classes
+from costmodel.features.tokens import FEATURE_NAMES, is_on_weights, op_token
 from costmodel.graph.costs import OpCost, op_costs
 from costmodel.graph.op_graph import OpGraph
 from costmodel.graph.vocabulary import VIEW_OPS, op_type_index
@@ -32,13 +33,16 @@ def build_features(graph: OpGraph, costs: tuple[OpCost, ...] | None = None) -> G
     tokens = np.zeros((len(rows), len(FEATURE_NAMES)), dtype=np.float32)
     work = np.zeros((len(rows), 3), dtype=np.float32)
     for row, index in enumerate(rows):
-        cost = costs[index]
-        tokens[row] = op_token(graph.ops[index], graph, cost, parents=parents[row], children=children[row], batch=batch)
-        work[row] = (cost.flops / batch, (cost.bytes_moved - cost.weight_bytes) / batch, cost.weight_bytes)
+        op, cost = graph.ops[index], costs[index]
+        tokens[row] = op_token(op, graph, cost, parents=parents[row], children=children[row], batch=batch)
+        images = 1 if is_on_weights(op, graph) else batch
+        work[row] = (cost.flops / images, (cost.bytes_moved - cost.weight_bytes) / images, cost.weight_bytes)
+    op_types = np.array([op_type_index(graph.ops[index].op_type) for index in rows], dtype=np.int64)
     return GraphFeatures(
-        op_types=np.array([op_type_index(graph.ops[index].op_type) for index in rows], dtype=np.int64),
+        op_types=op_types,
         tokens=tokens,
         work=work,
+        kernels=kernel_classes(op_types, tokens),
         edges=np.array(sorted(edges), dtype=np.int64).reshape(-1, 2),
         op_index=np.array(rows, dtype=np.int64),
         batch=batch,

@@ -47,6 +47,7 @@ class GraphBatch:
         op_types: Operation type of each node.
         tokens: Numeric features.
         work: FLOPs, activation bytes and weight bytes, see :class:`GraphFeatures`.
+        kernels: Class of kernels of each node.
         graph_index: Which graph each node belongs to, ascending.
         num_graphs: How many graphs there are; one without nodes counts.
         edges: A row of producers over a row of consumers.
@@ -56,6 +57,7 @@ class GraphBatch:
     op_types: Int[Tensor, " nodes"]
     tokens: Float[Tensor, "nodes features"]
     work: Float[Tensor, "nodes 3"]
+    kernels: Int[Tensor, " nodes"]
     graph_index: Int[Tensor, " nodes"]
     num_graphs: int
     edges: Int[Tensor, "2 edges"]
@@ -71,6 +73,7 @@ class GraphBatch:
             op_types=self.op_types.to(device),
             tokens=self.tokens.to(device),
             work=self.work.to(device),
+            kernels=self.kernels.to(device),
             graph_index=self.graph_index.to(device),
             edges=self.edges.to(device),
             relations=tuple(pairs.to(device) for pairs in self.relations),
@@ -131,6 +134,7 @@ def collate(graphs: Sequence[GraphFeatures], relations: Sequence[Relations] | No
         op_types=_joined([graph.op_types for graph in graphs], np.int64),
         tokens=_joined([graph.tokens for graph in graphs], np.float32),
         work=_joined([graph.work for graph in graphs], np.float32),
+        kernels=_joined([graph.kernels for graph in graphs], np.int64),
         graph_index=torch.from_numpy(np.repeat(np.arange(len(graphs)), sizes)),
         num_graphs=len(graphs),
         edges=_renumbered([graph.edges.T for graph in graphs], first_node),

@@ -20,6 +20,7 @@ class GraphFeatures:
         op_types: Index of each operation in :data:`costmodel.graph.vocabulary`.
         tokens: Numeric features, see :mod:`costmodel.features.tokens`.
         work: FLOPs, activation bytes and weight bytes of each operation, the last not divided by the batch.
+        kernels: :class:`~costmodel.features.kernel_class.KernelClass` of each operation.
         edges: Pairs (producer, consumer) of rows, sorted.
         op_index: Which operation of the :class:`~costmodel.graph.OpGraph` each row stands for.
         batch: Leading dimension of the network these numbers were taken from.
@@ -28,6 +29,7 @@ class GraphFeatures:
     op_types: Int[np.ndarray, "nodes"]
     tokens: Float[np.ndarray, "nodes features"]
     work: Float[np.ndarray, "nodes 3"]
+    kernels: Int[np.ndarray, "nodes"]
     edges: Int[np.ndarray, "edges 2"]
     op_index: Int[np.ndarray, "nodes"]
     batch: int

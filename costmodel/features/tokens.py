@@ -18,7 +18,7 @@ from costmodel.graph.costs import OpCost
 from costmodel.graph.op_graph import Op, OpGraph, Value
 from costmodel.graph.vocabulary import VOCABULARY, base_type
 
-__all__ = ["FEATURE_NAMES", "feature_schema_hash", "op_token"]
+__all__ = ["FEATURE_NAMES", "feature_schema_hash", "is_on_weights", "op_token"]
 
 FEATURE_NAMES: tuple[str, ...] = (
     # work
@@ -51,6 +51,8 @@ FEATURE_NAMES: tuple[str, ...] = (
     "out_channels",
     "out_height",
     "out_width",
+    "in_channels_alignment",
+    "out_channels_alignment",
     "in_rank",
     "out_rank",
     # layout
@@ -67,12 +69,16 @@ FEATURE_NAMES: tuple[str, ...] = (
     "is_float",
     "is_half",
     "is_quantized",
+    "is_on_weights",
     # place in the graph
     "parents",
     "children",
     "reads_input",
     "writes_output",
 )
+MOST_ALIGNED = 6
+"""Powers of two beyond which an alignment makes no difference."""
+
 _SCHEMA_VERSION = 1
 
 
@@ -93,8 +99,10 @@ def op_token(
         cost: Its cost, see :func:`costmodel.graph.costs.op_cost`.
         parents: Operations that do work and feed this one.
         children: Operations that do work and read from this one.
-        batch: What to divide by to get numbers per image.
+        batch: What to divide by to get numbers per image; nothing is divided where only weights are read.
     """
+    if is_on_weights(op, graph):
+        batch = 1
     kind = base_type(op.op_type)
     operands = [value for value in graph.operands(op) if value is not None]
     results = graph.results(op)
@@ -131,6 +139,8 @@ def op_token(
         float(kind == "Conv" and prod(kernel or (1,)) == 1),
         *_layout(in_shape, batch),
         *_layout(out_shape, batch),
+        _alignment(_channels(in_shape)),
+        _alignment(_channels(out_shape)),
         len(in_shape) / 4,
         len(out_shape) / 4,
         float(axis is not None and axis == len(in_shape) - 1),
@@ -145,12 +155,18 @@ def op_token(
         float(dtype is not None and dtype.is_float and dtype.itemsize == 4),
         float(dtype is not None and dtype.is_float and dtype.itemsize == 2),
         float(dtype is not None and dtype.is_quantized),
+        float(is_on_weights(op, graph)),
         _log(parents),
         _log(children),
         float(main is not None and main.name in graph.inputs),
         float(any(value.name in graph.outputs for value in results)),
     )
     return np.array(values, dtype=np.float32)
+
+
+def is_on_weights(op: Op, graph: OpGraph) -> bool:
+    """Whether ``op`` reads nothing but weights, so that its work does not grow with the batch."""
+    return bool(op.inputs) and all(graph.values[name].is_weight for name in op.inputs if name)
 
 
 def _log(size: float) -> float:
@@ -162,7 +178,7 @@ def _alignment(size: float) -> float:
     whole = int(size)
     if whole <= 0:
         return 0.0
-    return min((whole & -whole).bit_length() - 1, 6) / 6
+    return min((whole & -whole).bit_length() - 1, MOST_ALIGNED) / MOST_ALIGNED
 
 
 def _shape(value: Value | None) -> tuple[int, ...]:

@@ -20,7 +20,7 @@ from math import log2, prod
 from costmodel.graph.op_graph import Op, OpGraph, Value
 from costmodel.graph.vocabulary import VIEW_OPS, base_type
 
-__all__ = ["OpCost", "op_cost", "op_costs", "total_cost"]
+__all__ = ["OpCost", "op_cost", "op_costs", "op_flops", "total_cost"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +88,6 @@ def op_cost(op: Op, graph: OpGraph) -> OpCost:
         return OpCost()
     operands, results = graph.operands(op), graph.results(op)
     kind = base_type(op.op_type)
-    count_flops = _FLOPS.get(kind, _one_per_result)
     distinct = {value.name: value for value in operands if value is not None}.values()
     weight_bytes = sum(value.nbytes for value in distinct if value.is_weight)
     bytes_read = sum(value.nbytes for value in distinct)
@@ -98,12 +97,20 @@ def op_cost(op: Op, graph: OpGraph) -> OpCost:
         weight_bytes = picked if operands and operands[0] is not None and operands[0].is_weight else 0.0
         bytes_read = picked
     return OpCost(
-        flops=float(count_flops(op, operands, results)),
+        flops=op_flops(op, graph),
         params=sum(value.size for value in distinct if _is_parameter(value)),
         bytes_read=bytes_read,
         bytes_written=bytes_written,
         weight_bytes=weight_bytes,
     )
+
+
+def op_flops(op: Op, graph: OpGraph) -> float:
+    """Floating-point (or integer, when quantised) operations of one operation of ``graph``."""
+    if op.op_type in VIEW_OPS:
+        return 0.0
+    count = _FLOPS.get(base_type(op.op_type), _one_per_result)
+    return float(count(op, graph.operands(op), graph.results(op)))
 
 
 def _is_parameter(value: Value) -> bool:

@@ -25,7 +25,7 @@ class ValueKind(StrEnum):
     INPUT = "input"
     """Fed by the caller at every run."""
     WEIGHT = "weight"
-    """Known before the run: a parameter, a buffer or a literal."""
+    """Known before the run: a parameter, a buffer, a literal, or what an operation makes of nothing but these."""
     ACTIVATION = "activation"
     """Made by an operation of the graph."""
 
@@ -95,7 +95,7 @@ class Op:
 
     def attr_ints(self, name: str, default: tuple[int, ...] = ()) -> tuple[int, ...]:
         """The attribute ``name`` as a tuple of integers; ``default`` when absent or of another type."""
-        value = self.attributes.get(name, default)
+        value = self.attributes.get(name)
         if isinstance(value, int):
             return (value,)
         if isinstance(value, tuple) and all(isinstance(item, int) for item in value):

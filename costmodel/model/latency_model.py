@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
 
 from costmodel.features.graph_batch import GraphBatch
+from costmodel.features.kernel_class import KernelClass
 from costmodel.model.nn_former import NNFormer, NNFormerConfig
 
 __all__ = ["LatencyModel", "LatencyModelConfig", "LatencyOutput"]
@@ -27,6 +28,7 @@ class LatencyModelConfig(BaseModel):
         head_width: Hidden units of the heads, shared by all platforms.
         correction_limit: The correction stays within a factor ``exp(±correction_limit)`` of the prior.
         use_prior: Whether the correction starts from the physical prior (else from one millisecond an operation).
+        kernel_rates: Whether each class of kernels has rates of its own in the prior (else one set a platform).
         graph_correction_limit: A second correction, of the whole network, stays within a factor
             ``exp(±graph_correction_limit)``; 0 leaves it out.
     """
@@ -38,6 +40,7 @@ class LatencyModelConfig(BaseModel):
     head_width: int = 128
     correction_limit: float = 3.0
     use_prior: bool = True
+    kernel_rates: bool = True
     graph_correction_limit: float = 0.5
 
 
@@ -59,18 +62,20 @@ class LatencyModel(nn.Module):
     For operation *i* of a network run at batch *b* on platform *p*:
 
     .. math::
-        \mathrm{prior}_i &= \log\bigl(b\,(F_i c_p + A_i a_p) + W_i w_p + o_p\bigr) \\
+        \mathrm{prior}_i &= \log\bigl(b\,(F_i c_{pk} + A_i a_{pk}) + W_i w_{pk} + o_{pk}\bigr) \\
         \delta_i &= L \tanh(g_p(h_i, b) / L) \\
         \mathrm{latency} &= \textstyle\sum_i \exp(\mathrm{prior}_i + \delta_i + \gamma_p)
 
-    with *F*, *A*, *W* the FLOPs, activation bytes and weight bytes per image, four learned constants a
-    platform (milliseconds per FLOP *c*, per activation byte *a*, per weight byte *w*, per operation *o*),
+    with *F*, *A*, *W* the FLOPs, activation bytes and weight bytes per image, four learned constants for each
+    platform and class of kernels *k* of the operation (milliseconds per FLOP *c*, per activation byte *a*, per
+    weight byte *w*, per operation *o*; :class:`~costmodel.features.kernel_class.KernelClass`),
     *h* NN-Former's node embedding, *g* a small head that is zero at the start, and :math:`\gamma` a bounded
     correction of the network as a whole, zero at the start too.  The trunk never sees platform or batch, so
     one pass over a graph serves every platform.
 
     Where we differ from the paper (Xu et al., CVPR 2025): its readout predicts one number for the graph from
-    summed embeddings and static features (:class:`costmodel.model.SumReadout`).
+    summed embeddings and static features (:class:`costmodel.model.SumReadout`).  An operation on weights
+    alone is done once a batch: *b* is 1 for it.
     """
 
     def __init__(self, config: LatencyModelConfig) -> None:
@@ -79,7 +84,7 @@ class LatencyModel(nn.Module):
         platforms, width, dim = config.num_platforms, config.head_width, config.trunk.dim
         self.trunk = NNFormer(config.trunk)
         # log ms per GFLOP, per MB of activations, per MB of weights, per operation: mid-range until fitted.
-        self.log_rates = nn.Parameter(torch.tensor([-2.0, -3.0, -3.0, -5.0]).repeat(platforms, 1))
+        self.log_rates = nn.Parameter(torch.tensor([-2.0, -3.0, -3.0, -5.0]).repeat(len(KernelClass), platforms, 1))
         self.project = nn.Linear(dim, width)
         self.head = _zero_linear(width, platforms)
         self.batch_head = _zero_linear(width, platforms, bias=False)
@@ -91,21 +96,27 @@ class LatencyModel(nn.Module):
     def forward(self, batch: GraphBatch, batch_sizes: Float[Tensor, "graphs platforms"]) -> LatencyOutput:
         """Predict every graph on every platform, at the batch size given for each pair."""
         nodes = self.trunk(batch)
-        node_batch = batch_sizes[batch.graph_index]
+        is_on_weights = (batch.kernels == KernelClass.ON_WEIGHTS).unsqueeze(-1)
+        node_batch = batch_sizes[batch.graph_index].masked_fill(is_on_weights, 1.0)
         log_op_ms = self.correction(nodes, node_batch)
         if self.config.use_prior:
-            log_op_ms = log_op_ms + self.log_prior(batch.work, node_batch)
+            log_op_ms = log_op_ms + self.log_prior(batch.work, batch.kernels, node_batch)
         if self.config.graph_correction_limit > 0:
             log_op_ms = log_op_ms + self.graph_correction(nodes, batch)[batch.graph_index]
         op_ms = log_op_ms.exp()
         return LatencyOutput(_sum_by_graph(op_ms, batch).log(), op_ms)
 
     def log_prior(
-        self, work: Float[Tensor, "nodes 3"], node_batch: Float[Tensor, "nodes platforms"]
+        self,
+        work: Float[Tensor, "nodes 3"],
+        kernels: Int[Tensor, " nodes"],
+        node_batch: Float[Tensor, "nodes platforms"],
     ) -> Float[Tensor, "nodes platforms"]:
-        """Log milliseconds of each operation from its work and the platform's four rates."""
+        """Log milliseconds of each operation from its work and the four rates of its class on each platform."""
+        if not self.config.kernel_rates:
+            kernels = torch.zeros_like(kernels)
         gflops, activation_mb, weight_mb = work[:, :1] * 1e-9, work[:, 1:2] * 1e-6, work[:, 2:] * 1e-6
-        per_gflop, per_activation_mb, per_weight_mb, per_op = self.log_rates.exp().unbind(-1)
+        per_gflop, per_activation_mb, per_weight_mb, per_op = self.log_rates.exp()[kernels].unbind(-1)
         per_image = gflops * per_gflop + activation_mb * per_activation_mb
         return (node_batch * per_image + weight_mb * per_weight_mb + per_op).log()
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 from jaxtyping import Float
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from costmodel.errors import UnknownNameError, WeightsError
 from costmodel.features.graph_batch import collate
@@ -20,12 +19,12 @@ from costmodel.features.tokens import feature_schema_hash
 from costmodel.graph.vocabulary import VOCABULARY
 from costmodel.model.latency_model import LatencyModel, LatencyModelConfig
 from costmodel.platforms import Platform
+from costmodel.pretrained.folder import CARD, CONFIG, SCHEMA_VERSION, WEIGHTS, find_folder, parsed, read_document
 
-__all__ = ["Bundle", "BundleConfig", "RawPrediction", "load_bundle", "pretrained_names", "save_bundle"]
+__all__ = ["Bundle", "BundleConfig", "RawPrediction", "load_bundle", "save_bundle"]
 
-_SCHEMA_VERSION = 1
-_CONFIG, _WEIGHTS, _CARD = "config.json", "model.safetensors", "README.md"
-_MAX_NODES_A_FORWARD = 40_000
+_MAX_NODES_A_FORWARD = 4_000
+"""More operations at a time overflow the processor's caches and take a fifth longer each."""
 
 
 class BundleConfig(BaseModel):
@@ -44,7 +43,7 @@ class BundleConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    schema_version: int = _SCHEMA_VERSION
+    schema_version: int = SCHEMA_VERSION
     feature_schema: str
     name: str
     model: LatencyModelConfig
@@ -163,12 +162,6 @@ def _chunks(sizes: Sequence[int]) -> list[tuple[int, int]]:
     return chunks
 
 
-def pretrained_names() -> tuple[str, ...]:
-    """Names of the weights that are shipped with the library."""
-    root = Path(__file__).parent
-    return tuple(sorted(path.parent.name for path in root.glob(f"*/{_CONFIG}")))
-
-
 def load_bundle(name_or_dir: str | Path) -> Bundle:
     """Load shipped weights by name, or any bundle by its folder.
 
@@ -179,18 +172,14 @@ def load_bundle(name_or_dir: str | Path) -> Bundle:
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
-    folder = Path(name_or_dir)
-    if not folder.is_dir():
-        folder = Path(__file__).parent / str(name_or_dir)
-    if str(name_or_dir) in ("", ".", "..") or not (folder / _CONFIG).is_file():
-        raise UnknownNameError(
-            "pretrained weights", str(name_or_dir), pretrained_names(), f"A folder that holds {_CONFIG} does as well."
-        )
-    config = _read_config(folder / _CONFIG)
+    folder = find_folder(name_or_dir)
+    document = read_document(folder / CONFIG)
+    _check_features(document, folder / CONFIG)
+    config = parsed(BundleConfig, document, folder / CONFIG)
     try:
-        tensors = load_file(folder / _WEIGHTS)
+        tensors = load_file(folder / WEIGHTS)
     except (OSError, SafetensorError) as error:
-        raise WeightsError(f"{folder / _WEIGHTS} cannot be read ({error}); copy the whole folder again.") from error
+        raise WeightsError(f"{folder / WEIGHTS} cannot be read ({error}); copy the whole folder again.") from error
     members = []
     for index in range(config.members):
         prefix = f"member{index}."
@@ -200,34 +189,18 @@ def load_bundle(name_or_dir: str | Path) -> Bundle:
             member.load_state_dict(state)
         except RuntimeError as error:
             reason = str(error).splitlines()[-1].strip()
-            raise WeightsError(f"{folder / _WEIGHTS} does not fit {_CONFIG} beside it: {reason}") from error
+            raise WeightsError(f"{folder / WEIGHTS} does not fit {CONFIG} beside it: {reason}") from error
         members.append(member.eval())
-    card = folder / _CARD
+    card = folder / CARD
     return Bundle(config, tuple(members), card.read_text() if card.is_file() else "")
 
 
-def _read_config(path: Path) -> BundleConfig:
-    try:
-        raw = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise WeightsError(f"{path} cannot be read as JSON ({error}); copy the whole folder again.") from error
-    version = raw.get("schema_version") if isinstance(raw, dict) else None
-    if version != _SCHEMA_VERSION:
+def _check_features(document: dict[str, Any], path: Path) -> None:
+    if document.get("feature_schema") != feature_schema_hash():
         raise WeightsError(
-            f"{path}: expected schema version {_SCHEMA_VERSION}, got {version!r}; "
-            "use the release of nnformer-costmodel that wrote it."
-        )
-    if raw.get("feature_schema") != feature_schema_hash():
-        raise WeightsError(
-            f"{path}: the weights were trained on features {raw.get('feature_schema')!r}, this version computes "
+            f"{path}: the weights were trained on features {document.get('feature_schema')!r}, this version computes "
             f"{feature_schema_hash()!r}; retrain with `costmodel train`, or use the release that wrote them."
         )
-    try:
-        return BundleConfig.model_validate(raw)
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise WeightsError(f"{path}: {place}: {first['msg']}.") from error
 
 
 def save_bundle(bundle: Bundle, folder: str | Path) -> None:
@@ -241,7 +214,7 @@ def save_bundle(bundle: Bundle, folder: str | Path) -> None:
         for index, member in enumerate(bundle.members)
         for name, tensor in member.state_dict().items()
     }
-    save_file(tensors, folder / _WEIGHTS)
-    (folder / _CONFIG).write_text(bundle.config.model_dump_json(indent=1) + "\n")
+    save_file(tensors, folder / WEIGHTS)
+    (folder / CONFIG).write_text(bundle.config.model_dump_json(indent=1) + "\n")
     if bundle.card:
-        (folder / _CARD).write_text(bundle.card)
+        (folder / CARD).write_text(bundle.card)

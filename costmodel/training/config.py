@@ -30,6 +30,7 @@ class ModelShape(BaseModel):
         head_width: Hidden units of the heads, shared by all platforms.
         correction_limit: Bound of the log correction of the prior.
         use_prior: Whether to start from the physical prior.
+        kernel_rates: Whether each class of kernels has rates of its own in the prior.
         graph_correction_limit: Bound of the log correction of the whole network; 0 leaves it out.
     """
 
@@ -44,6 +45,7 @@ class ModelShape(BaseModel):
     head_width: int = 128
     correction_limit: float = 3.0
     use_prior: bool = True
+    kernel_rates: bool = True
     graph_correction_limit: float = 0.5
 
     def for_platforms(self, count: int) -> LatencyModelConfig:
@@ -64,6 +66,7 @@ class ModelShape(BaseModel):
             head_width=self.head_width,
             correction_limit=self.correction_limit,
             use_prior=self.use_prior,
+            kernel_rates=self.kernel_rates,
             graph_correction_limit=self.graph_correction_limit,
         )
 

@@ -154,14 +154,17 @@ class _Trainer:
         self.average = {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
 
     def _set_rates(self) -> None:
-        totals = self.train.work_totals()
+        totals = self.train.kernel_totals()
+        if not self.model.config.kernel_rates:
+            totals[:, 0] = totals.sum(axis=1)
+            totals[:, 1:] = 0
         with torch.no_grad():
             for column in range(len(self.train.platforms)):
                 labels = self.train.latency_ms[:, column]
                 if np.isnan(labels).all():
                     continue
                 rates = fit_rates(totals, labels, self.train.batch[:, column])
-                self.model.log_rates[column] = torch.as_tensor(rates, dtype=torch.float32)
+                self.model.log_rates[:, column] = torch.as_tensor(rates, dtype=torch.float32)
 
     def run_epoch(self, epoch: int) -> float:
         # Seeded by the epoch, so that a resumed run repeats the uninterrupted one.

@@ -14,7 +14,12 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from costmodel.data.dataset import Dataset
 from costmodel.data.graph_store import GraphStore
-from costmodel.data.timm_benchmark import architecture_family, read_timm_benchmark, timm_benchmark_path
+from costmodel.data.timm_benchmark import (
+    architecture_family,
+    is_mislabelled,
+    read_timm_benchmark,
+    timm_benchmark_path,
+)
 from costmodel.errors import DataError
 from costmodel.features import GraphFeatures, build_features
 from costmodel.graph import OpGraph, load_graph
@@ -71,12 +76,12 @@ class TimmSource(_Source):
     platforms: tuple[str, ...] = ()
 
     def measurements(self) -> Iterator[MeasuredNetwork]:
-        """Rows of the table in the ``COSTMODEL_DATA`` folder whose architecture has a graph."""
+        """Rows of the table in the ``COSTMODEL_DATA`` folder that tell of a network among the graphs."""
         store = GraphStore(self.path)
         platforms: dict[str, Platform] = {}
         for row in read_timm_benchmark(timm_benchmark_path()):
             key = f"{row.arch}@{row.image_size}"
-            if key not in store or (self.platforms and row.platform not in self.platforms):
+            if key not in store or is_mislabelled(row) or (self.platforms and row.platform not in self.platforms):
                 continue
             yield MeasuredNetwork(
                 network=key,

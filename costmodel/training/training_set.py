@@ -10,6 +10,7 @@ from jaxtyping import Float
 
 from costmodel.errors import DataError
 from costmodel.features.graph_features import GraphFeatures
+from costmodel.features.kernel_class import KernelClass
 
 __all__ = ["TrainingSet"]
 
@@ -79,3 +80,10 @@ class TrainingSet:
         return np.array(
             [[*features.work.sum(0, dtype=np.float64), len(features)] for features in self.features]
         ).reshape(-1, 4)
+
+    def kernel_totals(self) -> Float[np.ndarray, "graphs kernels 4"]:
+        """:meth:`work_totals`, apart for each :class:`~costmodel.features.kernel_class.KernelClass`."""
+        totals = np.zeros((len(self), len(KernelClass), 4))
+        for graph, features in zip(totals, self.features, strict=True):
+            np.add.at(graph, features.kernels, np.c_[features.work, np.ones(len(features))])
+        return totals

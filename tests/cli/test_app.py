@@ -92,14 +92,44 @@ def test_debug_shows_where_an_error_was_raised(run, models):
     assert "error: " in done.err.splitlines()[-1]
 
 
-def test_help_imports_nothing_heavy():
+HEAVY = {"numpy", "onnx", "onnxruntime", "pyarrow", "scipy", "torch"}
+
+
+def imported_by(*arguments: object) -> set[str]:
+    """What a process that runs the command has imported when it ends."""
     code = (
-        "import sys; from costmodel.cli.app import app\n"
-        "try: app(['predict', '--help'])\n"
-        "except SystemExit: print({'torch', 'onnx', 'numpy', 'rich'} & set(sys.modules), file=sys.stderr)"
+        "import sys; from costmodel.cli import main\n"
+        "try: main(sys.argv[1:])\n"
+        "finally: print(*sys.modules, file=sys.stderr)"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stderr.strip() == "set()"
+    command = [sys.executable, "-c", code, *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout
+    return set(done.stderr.split())
+
+
+@pytest.mark.parametrize("arguments", [("--help",), ("predict", "--help"), ("measure", "--help")])
+def test_help_imports_nothing_heavy(arguments):
+    imported = imported_by(*arguments)
+    assert "costmodel.cli.app" in imported
+    assert not imported & (HEAVY | {"rich"})
+
+
+def test_listing_the_plugins_imports_the_module_of_measure_alone():
+    assert {name for name in imported_by("--help") if name.startswith("costmodel.calibration")} == {
+        "costmodel.calibration",
+        "costmodel.calibration.cli",
+    }
+
+
+def test_platforms_imports_nothing_heavy():
+    assert not imported_by("platforms") & HEAVY
+
+
+def test_predict_imports_no_more_of_torch_and_onnx_than_it_needs(weights, models):
+    imported = imported_by("predict", models[0], "--weights", weights)
+    assert {"onnx", "torch"} <= imported
+    assert not imported & {"onnx.reference", "onnxruntime", "pyarrow", "scipy", "sympy", "torch._dynamo"}
 
 
 def test_it_runs_as_a_module_and_fails_cleanly_on_a_full_disk(models):

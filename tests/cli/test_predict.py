@@ -131,6 +131,18 @@ def test_a_file_gets_what_stdout_would(predict, models, tmp_path):
     assert file.read_text() == predict(*arguments).out
 
 
+def test_many_files_get_a_progress_bar_and_only_on_a_terminal(predict, models, monkeypatch):
+    few, many = [models[0]] * 4, [models[0]] * 5
+    plain = predict(*many, "-p", I9, "--format", "json")
+    assert plain.err == ""
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    shown = predict(*many, "-p", I9, "--format", "json")
+    assert shown.out == plain.out
+    assert "reading" in shown.err
+    assert predict(*few, "-p", I9, "--format", "json").err == ""
+    assert predict(*many, "-p", I9, "--format", "json", "-q").err == ""
+
+
 @pytest.mark.parametrize("place", ["/dev/full", "{tmp}/absent/answer.json", "{tmp}"])
 def test_a_file_that_cannot_be_written_is_a_clear_failure(predict, models, tmp_path, place):
     file = place.format(tmp=tmp_path)

@@ -18,6 +18,7 @@ def features(num_nodes: int, edges: list[tuple[int, int]], first_op_type: int = 
         op_types=rows + first_op_type,
         tokens=np.stack([rows, rows**2], axis=1).astype(np.float32),
         work=np.full((num_nodes, 3), float(num_nodes)),
+        kernels=np.zeros(num_nodes, dtype=np.int64),
         edges=np.array(edges, dtype=np.int64).reshape(-1, 2),
         op_index=rows,
         batch=1,

@@ -6,6 +6,7 @@ import torch
 
 from costmodel.features import FEATURE_NAMES, GraphFeatures
 from costmodel.features.graph_batch import collate
+from costmodel.features.kernel_class import KernelClass
 from costmodel.graph import VOCABULARY
 from costmodel.model import LatencyModel, LatencyModelConfig, NNFormerConfig
 
@@ -20,7 +21,7 @@ def model(**options: float | bool) -> LatencyModel:
     return built.eval()
 
 
-def graph(nodes: int, seed: int) -> GraphFeatures:
+def graph(nodes: int, seed: int, kernel: KernelClass = KernelClass.CONV) -> GraphFeatures:
     rng = np.random.default_rng(seed)
     parents = [rng.integers(0, child, rng.integers(1, 3)) for child in range(1, nodes)]
     edges = sorted({(int(p), child) for child, those in enumerate(parents, start=1) for p in those})
@@ -28,6 +29,7 @@ def graph(nodes: int, seed: int) -> GraphFeatures:
         op_types=rng.integers(0, len(VOCABULARY), nodes),
         tokens=rng.random((nodes, len(FEATURE_NAMES)), dtype=np.float32),
         work=(rng.random((nodes, 3)) * 1e7).astype(np.float32),
+        kernels=np.full(nodes, kernel),
         edges=np.array(edges, dtype=np.int64).reshape(-1, 2),
         op_index=np.arange(nodes),
         batch=1,
@@ -35,6 +37,7 @@ def graph(nodes: int, seed: int) -> GraphFeatures:
 
 
 ONES = torch.ones(1, 2)
+CONV = torch.tensor([KernelClass.CONV])
 
 
 def test_a_graph_alone_is_predicted_as_in_a_batch():
@@ -51,24 +54,39 @@ def test_operations_add_up_to_the_network():
 
 def test_without_work_the_overhead_is_the_prior():
     built = model()
-    prior = built.log_prior(torch.zeros(1, 3), torch.ones(1, 2))
-    torch.testing.assert_close(prior[0], built.log_rates[:, 3])
+    prior = built.log_prior(torch.zeros(1, 3), CONV, torch.ones(1, 2))
+    torch.testing.assert_close(prior[0], built.log_rates[KernelClass.CONV, :, 3])
 
 
 def test_weights_are_read_once_a_batch():
     built = model()
     work = torch.tensor([[0.0, 0.0, 8e6]])
-    small, large = (built.log_prior(work, torch.full((1, 2), size)) for size in (1.0, 64.0))
+    small, large = (built.log_prior(work, CONV, torch.full((1, 2), size)) for size in (1.0, 64.0))
     torch.testing.assert_close(small, large)
 
 
 def test_activations_and_flops_grow_with_the_batch():
     built = model()
     with torch.no_grad():
-        built.log_rates[:, 3] = -30.0
+        built.log_rates[..., 3] = -30.0
     work = torch.tensor([[1e9, 1e6, 0.0]])
-    small, large = (built.log_prior(work, torch.full((1, 2), size)) for size in (1.0, 64.0))
+    small, large = (built.log_prior(work, CONV, torch.full((1, 2), size)) for size in (1.0, 64.0))
     torch.testing.assert_close(large - small, torch.full((1, 2), 64.0).log(), rtol=1e-4, atol=1e-4)
+
+
+def test_each_class_of_kernels_has_its_own_rates():
+    built = model()
+    work = torch.tensor([[1e9, 1e6, 1e6]]).expand(len(KernelClass), 3)
+    prior = built.log_prior(work, torch.arange(len(KernelClass)), torch.ones(len(KernelClass), 2))
+    assert len(prior.unique(dim=0)) == len(KernelClass)
+    shared = model(kernel_rates=False).log_prior(work, torch.arange(len(KernelClass)), torch.ones(len(KernelClass), 2))
+    assert len(shared.unique(dim=0)) == 1
+
+
+def test_work_on_weights_does_not_grow_with_the_batch():
+    alone = graph(1, 0, KernelClass.ON_WEIGHTS)
+    small, large = (model()(collate([alone]), torch.full((1, 2), size)).log_ms for size in (1.0, 64.0))
+    torch.testing.assert_close(small, large)
 
 
 @pytest.mark.parametrize("limit", [0.1, 3.0])

@@ -18,6 +18,7 @@ def chain(nodes: int, rng: np.random.Generator) -> GraphFeatures:
         op_types=rng.integers(1, 5, nodes),
         tokens=tokens,
         work=work.astype(np.float32),
+        kernels=rng.integers(1, 5, nodes),
         edges=np.stack([np.arange(nodes - 1), np.arange(1, nodes)], axis=1),
         op_index=np.arange(nodes),
         batch=1,

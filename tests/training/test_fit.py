@@ -10,18 +10,19 @@ from synthetic import MS_PER_GFLOP, MS_PER_MB, MS_PER_OP, training_set
 from costmodel.errors import DataError, WeightsError
 from costmodel.features import FEATURE_NAMES
 from costmodel.features.graph_batch import collate
+from costmodel.features.kernel_class import KernelClass
 from costmodel.graph import VOCABULARY
 from costmodel.model import LatencyModel, LatencyModelConfig, NNFormerConfig
 from costmodel.training import FitConfig, TrainingSet, cross_fit, fit, mape_percent, predict_log_ms
-from costmodel.training.prior_fit import fit_rates
+from costmodel.training.prior_fit import fit_rates, prior_ms
 
 
-def small_model(platforms: int = 2, *, use_prior: bool = True) -> LatencyModel:
+def small_model(platforms: int = 2, **options: bool) -> LatencyModel:
     torch.manual_seed(0)
     trunk = NNFormerConfig(
         num_op_types=len(VOCABULARY), num_features=len(FEATURE_NAMES), dim=16, depth=1, ffn_ratio=2, dropout=0.1
     )
-    return LatencyModel(LatencyModelConfig(trunk=trunk, num_platforms=platforms, head_width=8, use_prior=use_prior))
+    return LatencyModel(LatencyModelConfig(trunk=trunk, num_platforms=platforms, head_width=8, **options))
 
 
 def error(model: LatencyModel, data: TrainingSet, column: int) -> float:
@@ -31,15 +32,44 @@ def error(model: LatencyModel, data: TrainingSet, column: int) -> float:
 
 def test_rates_of_a_device_that_follows_the_prior_are_recovered():
     data = training_set()
-    rates = fit_rates(data.work_totals(), data.latency_ms[:, 0], data.batch[:, 0])
-    np.testing.assert_allclose(np.exp(rates), [MS_PER_GFLOP, MS_PER_MB, MS_PER_MB, MS_PER_OP], rtol=1e-3)
+    rates = fit_rates(data.kernel_totals(), data.latency_ms[:, 0], data.batch[:, 0])
+    expected = np.tile([MS_PER_GFLOP, MS_PER_MB, MS_PER_MB, MS_PER_OP], (len(KernelClass), 1))
+    np.testing.assert_allclose(np.exp(rates), expected, rtol=1e-3)
+
+
+def test_a_class_of_kernels_with_another_rate_gets_it_and_one_without_networks_gets_the_overall_rates():
+    rng = np.random.default_rng(0)
+    totals = np.zeros((60, len(KernelClass), 4))
+    totals[:, KernelClass.CONV, 0], totals[:, KernelClass.MATMUL, 0] = rng.uniform(1e9, 1e10, (2, 60))
+    latency_ms = totals[:, KernelClass.CONV, 0] * 1e-9 + totals[:, KernelClass.MATMUL, 0] * 5e-9
+    rates = np.exp(fit_rates(totals, latency_ms, np.ones(60)))[:, 0]
+    assert rates[KernelClass.CONV] == pytest.approx(1, rel=0.01)
+    assert rates[KernelClass.MATMUL] == pytest.approx(5, rel=0.01)
+    assert 1 < rates[KernelClass.POOLING] < 5
+
+
+def test_the_prior_of_networks_is_their_work_at_its_rates_and_weights_are_worked_on_once_a_batch():
+    totals = np.zeros((1, len(KernelClass), 4))
+    totals[0, KernelClass.CONV] = 1e9, 2e6, 3e6, 4
+    totals[0, KernelClass.ON_WEIGHTS, 0] = 5e9
+    unit_rates = np.zeros((len(KernelClass), 4))
+    assert prior_ms(totals, unit_rates, np.array([10.0])) == pytest.approx(10 * (1 + 2) + 3 + 4 + 5)
+
+
+def test_one_set_of_rates_a_platform_can_be_asked_for():
+    data = training_set()
+    model = small_model(kernel_rates=False)
+    fit(model, data, FitConfig(epochs=1, learning_rate=1e-9, rate_learning_rate=1e-9))
+    assert error(model, data, 0) < 0.1
 
 
 def test_before_training_the_prediction_is_the_prior():
     data = training_set()
     model = small_model()
     with torch.no_grad():
-        model.log_rates.copy_(torch.log(torch.tensor([MS_PER_GFLOP, MS_PER_MB, MS_PER_MB, MS_PER_OP])).repeat(2, 1))
+        model.log_rates.copy_(
+            torch.log(torch.tensor([MS_PER_GFLOP, MS_PER_MB, MS_PER_MB, MS_PER_OP])).expand_as(model.log_rates)
+        )
     assert error(model, data, 0) < 0.01
 
 

@@ -91,7 +91,7 @@ class _Rewriting:
         old = inferred.facts
         new = Facts(old.opsets)
         for name in inferred.weights:
-            new.set_type(name, old.types[name])
+            new.set_type(name, old.type_of(name))
             if name in old.data:
                 new.data[name] = old.data[name]
         return cls(old, old_batch, new_batch, InferredGraph([], list(inferred.weights), new))
@@ -108,7 +108,7 @@ class _Rewriting:
             self.new.set_type(name, tensor_type(self.old.elem_type(name), (self.new_batch, *shape[1:])))
             self.carriers.add(name)
         else:
-            self.new.set_type(name, self.old.types[name])
+            self.new.set_type(name, self.old.type_of(name))
 
     def visit(self, node: onnx.NodeProto) -> None:
         """Rewrite one node, whose inputs are done."""

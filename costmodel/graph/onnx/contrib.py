@@ -6,7 +6,7 @@ Source: the operator descriptions in onnxruntime's ``docs/ContribOperators.md``.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import onnx
@@ -73,7 +73,7 @@ class _Call:
         """
         shared = [attribute for attribute in self.node.attribute if attribute.name in _attributes_of(op_type)]
         stand_in = onnx.NodeProto(op_type=op_type, input=inputs, output=self.node.output[:1], attribute=shared)
-        newest = Facts({"": onnx.defs.onnx_opset_version()}, self.facts.types, self.facts.data)
+        newest = replace(self.facts, opsets={"": onnx.defs.onnx_opset_version()})
         found = infer_standard(stand_in, newest)
         return [found.get(name) for name in stand_in.output]
 

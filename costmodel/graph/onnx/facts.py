@@ -18,16 +18,18 @@ __all__ = ["Facts"]
 class Facts:
     """The types and, where small and known, the elements of every tensor by name.
 
+    A weight is known by its element type and shape alone: most networks have two for every node, and hardly ever
+    is the message asked for that says the same.
+
     Attributes:
         opsets: Version of each operator domain in use.
-        types: Type of each tensor; dims may be open, tensors nothing is known of are absent.  Read only: new
-            types come in through :meth:`set_type`.
         data: Elements of small tensors that do not depend on what the network is fed.
     """
 
     opsets: Mapping[str, int]
-    types: dict[str, onnx.TypeProto] = field(default_factory=dict)
     data: dict[str, NDArray[np.generic]] = field(default_factory=dict)
+    _types: dict[str, onnx.TypeProto] = field(default_factory=dict)
+    _elem_types: dict[str, int] = field(default_factory=dict)
     _shapes: dict[str, tuple[int, ...] | None] = field(default_factory=dict)
 
     @classmethod
@@ -42,17 +44,30 @@ class Facts:
             facts.set_type(sparse.values.name, tensor_type(sparse.values.data_type, sparse.dims))
         return facts
 
+    def __contains__(self, name: str) -> bool:
+        return name in self._elem_types
+
     def set_type(self, name: str, type_: onnx.TypeProto) -> None:
         """Record the type of a tensor, in place of what was known before."""
-        self.types[name] = type_
+        self._types[name] = type_
+        self._elem_types[name] = type_.tensor_type.elem_type if type_.HasField("tensor_type") else 0
         self._shapes[name] = concrete_shape(type_)
 
     def add_weight(self, tensor: onnx.TensorProto) -> None:
-        """Record a tensor that the model holds."""
-        self.set_type(tensor.name, tensor_type(tensor.data_type, tensor.dims))
+        """Record a tensor that the model holds, in place of what was known of its name before."""
+        dims = tuple(tensor.dims)
+        self._types.pop(tensor.name, None)
+        self._elem_types[tensor.name] = tensor.data_type
+        self._shapes[tensor.name] = dims if min(dims, default=0) >= 0 else None
         elements = kept_elements(tensor)
         if elements is not None:
             self.data[tensor.name] = elements
+
+    def type_of(self, name: str) -> onnx.TypeProto:
+        """Type of the tensor ``name``, not to be written to; empty when nothing is known of it."""
+        if name in self._types or name not in self:
+            return self._types.get(name, onnx.TypeProto())
+        return tensor_type(self._elem_types[name], self._shapes[name])
 
     def shape(self, name: str) -> tuple[int, ...] | None:
         """Sizes of the tensor ``name``; ``None`` when any is unknown."""
@@ -60,5 +75,4 @@ class Facts:
 
     def elem_type(self, name: str) -> int:
         """ONNX's number for the element type of the tensor ``name``; 0 when unknown."""
-        known = self.types.get(name)
-        return known.tensor_type.elem_type if known is not None and known.HasField("tensor_type") else 0
+        return self._elem_types.get(name, 0)

@@ -59,7 +59,7 @@ def infer(model: onnx.ModelProto) -> InferredGraph:
     weights += [sparse.values.name for sparse in graph.sparse_initializer]
     inferred = InferredGraph(list(graph.node), weights, Facts.of_model(model))
     for name, type_ in _whole_graph_types(model).items():
-        if name not in inferred.facts.types:
+        if name not in inferred.facts:
             inferred.facts.set_type(name, type_)
     if not _is_settled(graph, inferred.facts):
         _walk(inferred, declared)
@@ -71,7 +71,7 @@ def infer_node(node: onnx.NodeProto, facts: Facts) -> None:
     if any(facts.shape(name) is None for name in node.output if name):
         found = contrib.infer_contrib(node, facts) if node.domain == contrib.DOMAIN else infer_standard(node, facts)
         for name, type_ in found.items():
-            if name and (name not in facts.types or concrete_shape(type_) is not None):
+            if name and (name not in facts or concrete_shape(type_) is not None):
                 facts.set_type(name, type_)
     evaluate_node(node, facts)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import onnx
@@ -54,8 +54,8 @@ def from_onnx(
     inferred = infer(proto)
     if new_batch is not None:
         inferred = rewrite_batch(proto.graph, inferred, new_batch)
-    inputs, outputs = _names(proto.graph.input), _names(proto.graph.output)
-    return OpGraph(_ops(inferred), _values(proto, inferred), inputs, outputs, _name(model, proto))
+    ops, inputs, outputs = list(_ops(inferred)), _names(proto.graph.input), _names(proto.graph.output)
+    return OpGraph(ops, _values(ops, inputs, outputs, inferred), inputs, outputs, _name(model, proto))
 
 
 def _ops(inferred: InferredGraph) -> Iterator[Op]:
@@ -84,15 +84,17 @@ def _unused(name: str, taken: set[str]) -> str:
     return name
 
 
-def _values(model: onnx.ModelProto, inferred: InferredGraph) -> Iterator[Value]:
-    """The graph's inputs and outputs, and every tensor that a node reads or makes."""
-    kinds = dict.fromkeys((name for node in inferred.nodes for name in node.output), ValueKind.ACTIVATION)
+def _values(
+    ops: Sequence[Op], inputs: Sequence[str], outputs: Sequence[str], inferred: InferredGraph
+) -> Iterator[Value]:
+    """The graph's inputs and outputs, and every tensor that an operation reads or makes."""
+    kinds = dict.fromkeys((name for op in ops for name in op.outputs), ValueKind.ACTIVATION)
     kinds |= dict.fromkeys(inferred.weights, ValueKind.WEIGHT)
-    kinds |= dict.fromkeys(_names(model.graph.input), ValueKind.INPUT)
-    mentioned = dict.fromkeys([*_names(model.graph.input), *_names(model.graph.output)])
-    for node in inferred.nodes:
-        mentioned.update(dict.fromkeys(node.input))
-        mentioned.update(dict.fromkeys(node.output))
+    kinds |= dict.fromkeys(inputs, ValueKind.INPUT)
+    mentioned = dict.fromkeys([*inputs, *outputs])
+    for op in ops:
+        mentioned.update(dict.fromkeys(op.inputs))
+        mentioned.update(dict.fromkeys(op.outputs))
     facts = inferred.facts
     for name in mentioned:
         if name in kinds and name:

@@ -24,7 +24,7 @@ def infer_standard(node: onnx.NodeProto, facts: Facts) -> dict[str, onnx.TypePro
         return shape_inference.infer_node_outputs(
             schema,
             node,
-            {name: facts.types.get(name, onnx.TypeProto()) for name in names},
+            {name: facts.type_of(name) for name in names},
             {name: _tensor(facts.data[name]) for name in names if name in facts.data},
             opset_imports=[helper.make_opsetid(domain, number) for domain, number in facts.opsets.items()],
         )

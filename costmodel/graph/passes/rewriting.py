@@ -96,6 +96,12 @@ class Rewriter:
             self.declare(value)
         self.remove(op)
 
+    def keep_as_weights(self, op: Op, values: Iterable[Value]) -> None:
+        """Keep ``op``, but count its results, ``values``, as known before the run."""
+        for value in values:
+            self.declare(value)
+        self.replace((op,), (op,))
+
     def fresh_name(self, stem: str) -> str:
         """A name that no value and no operation has, ``stem`` itself if it is free."""
         name, count = stem, 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from costmodel.graph.costs import total_cost
+from costmodel.graph.costs import op_cost, total_cost
 from costmodel.graph.dtypes import DType
 from costmodel.graph.op_graph import ValueKind
 from costmodel.graph.passes import (
@@ -242,3 +242,40 @@ def test_slices_that_skip_elements_stay(g, run):
     second_half = g.op("Slice", x, shape=(2, 4), starts=(4,), ends=(8,), axes=(1,), steps=(1,))
     graph = g.graph(even, second_half)
     assert run(CanonicalSplit(), graph) is graph
+
+
+def test_much_arithmetic_on_weights_stays_and_its_result_is_a_weight(g, run):
+    weight = g.weight(64, 64, 3, 3)
+    standardised = g.op("InstanceNormalization", weight, g.weight(64), g.weight(64), shape=(64, 64, 3, 3))
+    y = g.op("Conv", g.input(1, 64, 8, 8), standardised, shape=(1, 64, 8, 8), kernel_shape=(3, 3))
+    graph = run(FoldConstants(), g.graph(y))
+    assert [op.op_type for op in graph.ops] == ["InstanceNormalization", "Conv"]
+    assert graph.values[standardised].is_weight
+    assert total_cost(graph).params == 64 * 64 * 9 + 2 * 64
+    assert op_cost(graph.ops[1], graph).weight_bytes == 4 * 64 * 64 * 9
+
+
+def test_a_weight_computed_twice_is_one_weight(g, run):
+    table = g.weight(64, 16)
+    first, second = (g.op("Transpose", table, shape=(16, 64), perm=(1, 0)) for _ in range(2))
+    other = g.op("Transpose", table, shape=(64, 16), perm=(0, 1))
+    x = g.op("MatMul", g.input(2, 16), first, shape=(2, 64))
+    y = g.op("MatMul", g.op("MatMul", x, other, shape=(2, 16)), second, shape=(2, 64))
+    graph = run(FoldConstants(), g.graph(y))
+    assert [op.inputs[1] for op in graph.ops] == [first, other, first]
+    assert total_cost(graph).params == 2 * 64 * 16
+
+
+def test_what_reads_a_weight_made_at_run_under_another_name_stays(g, run, types):
+    weight = g.op("InstanceNormalization", g.weight(64, 64, 3, 3), g.weight(64), g.weight(64), shape=(64, 64, 3, 3))
+    view = g.op("Reshape", g.op("Identity", weight), g.ints(64, 576), shape=(64, 576))
+    graph = run(FoldConstants(), g.graph(g.op("MatMul", g.input(2, 64), view, shape=(2, 576))))
+    assert types(graph) == ["InstanceNormalization", "Reshape", "MatMul"]
+
+
+def test_little_arithmetic_on_weights_and_a_cast_are_folded(g, run, types):
+    small = g.op("Mul", g.weight(64, 8), g.weight(1, 8))
+    large = g.op("Cast", g.weight(512, 512, dtype=DType.FLOAT16), shape=(512, 512), dtype=DType.FLOAT32)
+    y = g.op("MatMul", g.op("MatMul", g.input(2, 64), small, shape=(2, 8)), g.weight(8, 512), shape=(2, 512))
+    z = g.op("MatMul", y, large, shape=(2, 512))
+    assert types(run(FoldConstants(), g.graph(z))) == ["MatMul"] * 3

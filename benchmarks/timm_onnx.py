@@ -1,0 +1,94 @@
+"""Export small architectures of timm, the smallest of each family, as ONNX files without weights, to be measured.
+
+    python benchmarks/timm_onnx.py -o runs/timm-onnx [--most-gmacs 6] [--part 0/2]
+    costmodel measure runs/timm-onnx/*.onnx -o runs/timm.jsonl --dataset runs/timm.parquet
+
+Needs ``pip install timm onnxscript`` beside the project and ``COSTMODEL_DATA`` (see
+``costmodel.data.timm_benchmark``), which names the architectures.  Files that are there already are kept.
+"""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+import time
+import warnings
+from pathlib import Path
+
+import torch
+from timm_models import import_timm
+
+from costmodel.data.timm_benchmark import architecture_family, read_timm_benchmark, timm_benchmark_path
+from costmodel.data.weightless import strip_weights
+
+TIME_LIMIT_S = 240
+ALSO = (
+    ("maxvit_tiny_tf_224", 224),
+    ("resnetv2_50x1_bit", 224),
+    ("swinv2_cr_tiny_ns_224", 224),
+    ("vit_relpos_small_patch16_224", 224),
+)
+"""Architectures that compute weights from weights, which PyTorch does at every run and onnxruntime once."""
+
+
+def wanted(most_gmacs: float) -> list[tuple[str, int]]:
+    """Of each family the architecture and image size of the fewest multiply-accumulates, where few, and `ALSO`."""
+    smallest: dict[str, tuple[float, str, int]] = {}
+    for row in read_timm_benchmark(timm_benchmark_path()):
+        if row.gmacs is not None and row.gmacs <= most_gmacs:
+            candidate = (row.gmacs, row.arch, row.image_size)
+            family = architecture_family(row.arch)
+            smallest[family] = min(candidate, smallest.get(family, candidate))
+    return sorted({*((arch, size) for _, arch, size in smallest.values()), *ALSO})
+
+
+def export(arch: str, size: int, path: Path) -> None:
+    """Write ``arch`` at ``size`` pixels and batch 1."""
+    module = import_timm().create_model(arch).eval()
+    # The exporter merges equal tensors and drops biases of zero, which an untrained network is full of.
+    for tensor in module.state_dict().values():
+        if tensor.is_floating_point():
+            tensor.uniform_(0.5, 1.5)
+    program = torch.onnx.export(module, (torch.zeros(1, 3, size, size),), dynamo=True, verbose=False)
+    if program is None:
+        raise RuntimeError("torch.onnx.export returned nothing")
+    path.write_bytes(strip_weights(program.model_proto).SerializeToString())
+
+
+def main() -> int:
+    """Export what is missing; returns 1 if anything failed."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("-o", "--output", type=Path, required=True)
+    parser.add_argument("--most-gmacs", type=float, default=6.0)
+    parser.add_argument("--part", default="0/1", help="which share to export, e.g. 0/2 and 1/2 on two cores")
+    arguments = parser.parse_args()
+    part, parts = map(int, arguments.part.split("/"))
+    warnings.simplefilter("ignore")
+    torch.set_num_threads(1)
+    signal.signal(signal.SIGALRM, _out_of_time)
+    arguments.output.mkdir(parents=True, exist_ok=True)
+    failures = 0
+    for arch, size in wanted(arguments.most_gmacs)[part::parts]:
+        path = arguments.output / f"{arch}@{size}.onnx"
+        if path.exists():
+            continue
+        began = time.perf_counter()
+        signal.alarm(TIME_LIMIT_S)
+        try:
+            export(arch, size, path)
+            print(f"{path.name}: {time.perf_counter() - began:.1f} s", flush=True)
+        except Exception as error:  # each architecture fails in its own way
+            failures += 1
+            print(f"{path.name}: {str(error).splitlines()[:1] or type(error).__name__}", file=sys.stderr, flush=True)
+        finally:
+            signal.alarm(0)
+    return int(failures > 0)
+
+
+def _out_of_time(*_: object) -> None:
+    raise TimeoutError(f"took longer than {TIME_LIMIT_S} s")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,107 @@
+"""The folder that weights are kept in, read as far as that goes without torch."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from costmodel.errors import UnknownNameError, WeightsError
+from costmodel.platforms import Platform
+
+__all__ = [
+    # what is there
+    "pretrained_names",
+    "pretrained_platforms",
+    # the format
+    "CARD",
+    "CONFIG",
+    "SCHEMA_VERSION",
+    "WEIGHTS",
+    "find_folder",
+    "parsed",
+    "read_document",
+]
+
+SCHEMA_VERSION = 1
+CONFIG, WEIGHTS, CARD = "config.json", "model.safetensors", "README.md"
+
+_Part = TypeVar("_Part", bound=BaseModel)
+
+
+class _Listing(BaseModel):
+    """The part of a configuration that says what there are predictions for."""
+
+    platforms: tuple[Platform, ...]
+
+
+def pretrained_names() -> tuple[str, ...]:
+    """Names of the weights that are shipped with the library."""
+    root = Path(__file__).parent
+    return tuple(sorted(path.parent.name for path in root.glob(f"*/{CONFIG}")))
+
+
+def pretrained_platforms(name_or_dir: str | Path) -> tuple[Platform, ...]:
+    """The platforms that weights know, without loading the weights.
+
+    Args:
+        name_or_dir: Name of weights that come with the package, or a folder.
+
+    Raises:
+        UnknownNameError: Neither shipped weights nor a folder are called so.
+        WeightsError: The configuration is damaged, or of another version.
+    """
+    path = find_folder(name_or_dir) / CONFIG
+    return parsed(_Listing, read_document(path), path).platforms
+
+
+def find_folder(name_or_dir: str | Path) -> Path:
+    """The folder of shipped weights, or the folder given.
+
+    Raises:
+        UnknownNameError: Neither shipped weights nor a folder are called so.
+    """
+    folder = Path(name_or_dir)
+    if not folder.is_dir():
+        folder = Path(__file__).parent / str(name_or_dir)
+    if str(name_or_dir) in ("", ".", "..") or not (folder / CONFIG).is_file():
+        raise UnknownNameError(
+            "pretrained weights", str(name_or_dir), pretrained_names(), f"A folder that holds {CONFIG} does as well."
+        )
+    return folder
+
+
+def read_document(path: Path) -> dict[str, Any]:
+    """The JSON object of the configuration at ``path``, of the version that is read here.
+
+    Raises:
+        WeightsError: The file is damaged, or of another version.
+    """
+    try:
+        loaded = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise WeightsError(f"{path} cannot be read as JSON ({error}); copy the whole folder again.") from error
+    document: dict[str, Any] = loaded if isinstance(loaded, dict) else {}
+    version = document.get("schema_version")
+    if version != SCHEMA_VERSION:
+        raise WeightsError(
+            f"{path}: expected schema version {SCHEMA_VERSION}, got {version!r}; "
+            "use the release of nnformer-costmodel that wrote it."
+        )
+    return document
+
+
+def parsed(kind: type[_Part], document: dict[str, Any], path: Path) -> _Part:
+    """What ``kind`` makes of ``document``, read from ``path``.
+
+    Raises:
+        WeightsError: A field is missing or wrong; the message names the first.
+    """
+    try:
+        return kind.model_validate(document)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise WeightsError(f"{path}: {place}: {first['msg']}.") from error
