@@ -64,7 +64,7 @@ def kernel_classes(
     classes[is_depthwise & is_unaligned] = KernelClass.UNALIGNED_DEPTHWISE_CONV
     classes[is_matmul & ~is_by_weight] = KernelClass.BATCHED_MATMUL
     is_vector = tokens[:, _ROWS] <= _ONE
-    classes[is_vector & ((is_conv & ~is_grouped) | (is_matmul & is_by_weight))] = KernelClass.VECTOR_PRODUCT
+    classes[is_vector & (is_pointwise | (is_matmul & is_by_weight))] = KernelClass.VECTOR_PRODUCT
     classes[tokens[:, _IS_ON_WEIGHTS] > 0] = KernelClass.ON_WEIGHTS
     return classes
 
@@ -86,11 +86,11 @@ _TYPES: dict[KernelClass, tuple[str, ...]] = {
     KernelClass.CONV: ("Conv", "ConvTranspose", "QLinearConv"),
     KernelClass.MATMUL: ("Gemm", "MatMul", "QLinearMatMul"),
     KernelClass.BATCHED_MATMUL: ("Attention", "Einsum"),
-    KernelClass.LAYER_NORM: ("LayerNormalization", "RMSNormalization", "LpNormalization"),
+    KernelClass.LAYER_NORM: ("LayerNormalization", "RMSNormalization"),
     KernelClass.GROUP_NORM: ("GroupNormalization", "InstanceNormalization"),
     KernelClass.REDUCTION: (
         *("Softmax", "LogSoftmax", "GlobalAveragePool", "GlobalMaxPool", "ReduceMean", "ReduceSum", "ReduceMax"),
-        *("ReduceL2", "CumSum", "ArgMax", "TopK"),
+        *("ReduceL2", "LpNormalization", "CumSum", "ArgMax", "TopK"),
     ),
     KernelClass.POOLING: ("MaxPool", "AveragePool", "LRN", "Resize", "GridSample"),
     KernelClass.DATA_MOVEMENT: (

@@ -88,7 +88,9 @@ def op_cost(op: Op, graph: OpGraph) -> OpCost:
         return OpCost()
     operands, results = graph.operands(op), graph.results(op)
     kind = base_type(op.op_type)
-    distinct = {value.name: value for value in operands if value is not None}.values()
+    # The positions that a scatter writes to are no data; a slice that is assigned has them in its arguments.
+    read = operands[::2] if kind == "Scatter" else operands
+    distinct = {value.name: value for value in read if value is not None}.values()
     weight_bytes = sum(value.nbytes for value in distinct if value.is_weight)
     bytes_read = sum(value.nbytes for value in distinct)
     bytes_written = sum(value.nbytes for value in results)

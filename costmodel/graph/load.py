@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from costmodel.errors import UnsupportedModelError, UsageError
 from costmodel.graph.op_graph import OpGraph
-from costmodel.graph.passes import simplify
+from costmodel.graph.passes import ONNX_PASSES, simplify
 
 if TYPE_CHECKING:
     import onnx
@@ -64,7 +64,8 @@ def load_graph(
     from costmodel.graph.onnx import from_onnx
 
     fixed = {name: tuple(int(size) for size in shape) for name, shape in (shapes or {}).items()}
-    return simplify(from_onnx(model, shapes=fixed, batch=batch))  # type: ignore[arg-type]  # from_onnx says what it takes
+    graph = from_onnx(model, shapes=fixed, batch=batch)  # type: ignore[arg-type]  # from_onnx says what it takes
+    return simplify(graph, ONNX_PASSES)
 
 
 def _is_torch(model: object) -> bool:

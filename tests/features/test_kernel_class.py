@@ -22,7 +22,7 @@ def classes_of(module: nn.Module, *shape: int) -> list[KernelClass]:
         (nn.Conv2d(16, 32, 1), KernelClass.POINTWISE_CONV),
         (nn.Conv2d(16, 32, 3, groups=4), KernelClass.GROUPED_CONV),
         (nn.Conv2d(16, 16, 3, groups=16), KernelClass.DEPTHWISE_CONV),
-        (nn.Conv2d(16, 32, 8), KernelClass.VECTOR_PRODUCT),
+        (nn.Conv2d(16, 32, 8), KernelClass.CONV),
         (nn.Conv2d(16, 30, 3), KernelClass.UNALIGNED_CONV),
         (nn.Conv2d(16, 30, 1), KernelClass.UNALIGNED_CONV),
         (nn.AdaptiveAvgPool2d(1), KernelClass.REDUCTION),

@@ -10,7 +10,7 @@ from torch.fx.experimental.proxy_tensor import make_fx
 from torch.nn import functional
 
 from costmodel.errors import UnsupportedModelError, UsageError
-from costmodel.graph import DType, ValueKind
+from costmodel.graph import DType, ValueKind, op_cost
 from costmodel.graph.torch import from_fx, from_torch
 
 
@@ -109,6 +109,8 @@ def test_a_write_into_a_slice_is_scattered_into_its_base():
     assert graph.outputs == scatter.outputs
     assert graph.values[scatter.inputs[0]].shape == (2, 4)
     assert graph.values[scatter.inputs[2]].size == 4
+    cost = op_cost(scatter, graph)
+    assert (cost.bytes_read, cost.weight_bytes) == (4 * (8 + 4), 0)
 
 
 def test_handwritten_attention_is_read_operation_by_operation():

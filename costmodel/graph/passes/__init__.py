@@ -23,10 +23,11 @@ from costmodel.graph.passes.global_pool import GlobalPool
 from costmodel.graph.passes.hoist_reshape import HoistReshape
 from costmodel.graph.passes.inline_operands import InlineOperands
 from costmodel.graph.passes.pattern_pass import PatternPass, Rule
-from costmodel.graph.passes.pipeline import DEFAULT_PASSES, simplify
+from costmodel.graph.passes.pipeline import DEFAULT_PASSES, ONNX_PASSES, simplify
 
 __all__ = [
     "DEFAULT_PASSES",
+    "ONNX_PASSES",
     "CanonicalGemm",
     "CanonicalReshape",
     "CanonicalSplit",

@@ -24,7 +24,7 @@ class FoldConstants(Pass):
 
     An operation of much arithmetic stays, and so does what reads its result, though what they make counts as
     a weight all the same: a runtime that does not fold constants, PyTorch for one, standardises the weights
-    of a convolution at every run.
+    of a convolution at every run.  The runtimes of ONNX files do it once: for those, set no limit.
 
     1. ``t = Transpose(weight); y = MatMul(x, t)`` → ``y = MatMul(x, weight')``
     2. ``s = Shape(x); n = Gather(s, 0)`` → nothing; ``n`` is a weight
@@ -32,7 +32,13 @@ class FoldConstants(Pass):
     4. ``w' = InstanceNormalization(w); y = Conv(x, w')`` → the same, ``w'`` being a weight
     5. ``t = Identity(weight); y = MatMul(x, t)`` → ``y = MatMul(x, weight)``: layers that share a weight still do
     6. ``s = Slice(table); t = Slice(table)``, alike → ``t`` is ``s``: a table that every layer cuts counts once
+
+    Args:
+        most_flops: From so many FLOPs on, an operation stays; by default what takes a few microseconds.
     """
+
+    def __init__(self, most_flops: float = 100_000) -> None:
+        self.most_flops = most_flops
 
     def run(self, graph: OpGraph) -> OpGraph:
         """See :meth:`Pass.run`."""
@@ -54,7 +60,7 @@ class FoldConstants(Pass):
                 continue
             results = _folded(op, graph, known)
             known.update((value.name, value) for value in results)
-            if made_at_run.isdisjoint(inputs) and op_flops(op, graph) < _MUCH_ARITHMETIC:
+            if made_at_run.isdisjoint(inputs) and op_flops(op, graph) < self.most_flops:
                 edits.turn_into_weights(op, results)
                 if len(op.outputs) == 1:
                     twins[computation] = op.outputs[0]
@@ -64,9 +70,6 @@ class FoldConstants(Pass):
                 edits.keep_as_weights(op, results)
         return edits.apply()
 
-
-_MUCH_ARITHMETIC = 100_000
-"""FLOPs that a runtime would notice, a few microseconds' worth."""
 
 # The body of a loop or a branch may read values that are not among its operands.
 _NEVER_FOLDED = frozenset(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import inf
+
 from costmodel.graph.op_graph import OpGraph
 from costmodel.graph.passes.base import Pass
 from costmodel.graph.passes.canonical_gemm import CanonicalGemm
@@ -21,7 +23,7 @@ from costmodel.graph.passes.hoist_reshape import HoistReshape
 from costmodel.graph.passes.inline_operands import InlineOperands
 from costmodel.graph.passes.operands import check_operands
 
-__all__ = ["DEFAULT_PASSES", "simplify"]
+__all__ = ["DEFAULT_PASSES", "ONNX_PASSES", "simplify"]
 
 DEFAULT_PASSES: tuple[Pass, ...] = (
     FoldConstants(),
@@ -42,6 +44,9 @@ DEFAULT_PASSES: tuple[Pass, ...] = (
     GlobalPool(),
 )
 """The passes :func:`simplify` runs, in order."""
+
+ONNX_PASSES: tuple[Pass, ...] = (FoldConstants(most_flops=inf), *DEFAULT_PASSES[1:])
+"""The same for an ONNX file, whose runtimes work on weights once, when they load it."""
 
 _MOST_ROUNDS = 3
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import inf
+
 import numpy as np
 import pytest
 
@@ -253,6 +255,7 @@ def test_much_arithmetic_on_weights_stays_and_its_result_is_a_weight(g, run):
     assert graph.values[standardised].is_weight
     assert total_cost(graph).params == 64 * 64 * 9 + 2 * 64
     assert op_cost(graph.ops[1], graph).weight_bytes == 4 * 64 * 64 * 9
+    assert [op.op_type for op in run(FoldConstants(most_flops=inf), graph).ops] == ["Conv"]
 
 
 def test_a_weight_computed_twice_is_one_weight(g, run):
