@@ -102,7 +102,8 @@ def imported_by(*arguments: object) -> set[str]:
         "try: main(sys.argv[1:])\n"
         "finally: print(*sys.modules, file=sys.stderr)"
     )
-    command = [sys.executable, "-c", code, *map(str, arguments)]
+    # Isolated, so that the installed package is imported and not the folder the tests happen to run in.
+    command = [sys.executable, "-I", "-c", code, *map(str, arguments)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert done.stdout
     return set(done.stderr.split())
