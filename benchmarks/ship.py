@@ -48,8 +48,8 @@ network's family, one seed.  The shipped average of all members has no left-out 
 * Rows of timm's table that are not of the network timm 1.0.31 builds under that name were left out:
   `ig_resnext101_32x16d`, `_32x32d` and `_32x48d` (built as `32x8d`), `ecaresnext50t_32x4d` (the row repeats
   `ecaresnext26t_32x4d`), `ghostnetv3_*` (timed re-parameterised) and `regnety_2560` at 224 pixels.
-* A norm folded into a convolution leaves no trace: on eager PyTorch, a network without norms comes out up to a
-  tenth too slow.
+* A norm folded into a convolution leaves no trace: VGG with norms takes mostly 8 to 24 % longer than without in timm's
+  eager rows, and both get the same prediction.
 """
 
 

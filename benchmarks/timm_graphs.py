@@ -11,14 +11,13 @@ from __future__ import annotations
 
 import argparse
 import gc
-import signal
 import sys
 import time
 import warnings
 from pathlib import Path
 
 import torch
-from timm_models import create_on_meta, import_timm
+from timm_models import add_part_option, create_on_meta, import_timm, share_of, time_limit
 
 from costmodel.data import GraphStore
 from costmodel.data.timm_benchmark import read_timm_benchmark, timm_benchmark_path
@@ -44,41 +43,35 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("-o", "--output", type=Path, required=True)
     parser.add_argument("--all", action="store_true", help="every architecture of timm at its default size")
-    parser.add_argument("--part", default="0/1", help="which share to export, e.g. 0/2 and 1/2 on two cores")
+    add_part_option(parser)
     arguments = parser.parse_args()
-    part, parts = map(int, arguments.part.split("/"))
     warnings.simplefilter("ignore")
     torch.set_num_threads(1)
-    signal.signal(signal.SIGALRM, _out_of_time)
     store = GraphStore(arguments.output)
     failures = []
-    pairs = wanted(arguments.all)
-    for index, (arch, size) in enumerate(pairs[part::parts]):
+    pairs = share_of(wanted(arguments.all), arguments.part)
+    for index, (arch, size) in enumerate(pairs):
         key = f"{arch}@{size}"
         if key in store:
             continue
         began = time.perf_counter()
-        signal.alarm(TIME_LIMIT_S)
         try:
-            module, image = create_on_meta(arch, size)
-            graph = load_graph(module, example_inputs=(image,)).renamed(key)
+            with time_limit(TIME_LIMIT_S):
+                module, image = create_on_meta(arch, size)
+                graph = load_graph(module, example_inputs=(image,)).renamed(key)
             store.write(key, graph)
             print(f"{index} {key}: {len(graph)} operations, {time.perf_counter() - began:.1f} s", flush=True)
         except Exception as error:  # the table of failures is the point
             failures.append(f'{arch},{size},"{str(error).splitlines()[0] if str(error) else type(error).__name__}"')
             print(f"{index} {key}: {failures[-1]}", file=sys.stderr, flush=True)
         finally:
-            signal.alarm(0)
             gc.collect()
     if failures:
         arguments.output.mkdir(parents=True, exist_ok=True)
-        (arguments.output / f"failures-{part}.csv").write_text("\n".join(["arch,image_size,error", *failures]) + "\n")
-    print(f"{len(pairs[part::parts]) - len(failures)} of {len(pairs[part::parts])} architectures read")
+        failed = arguments.output / f"failures-{arguments.part.partition('/')[0]}.csv"
+        failed.write_text("\n".join(["arch,image_size,error", *failures]) + "\n")
+    print(f"{len(pairs) - len(failures)} of {len(pairs)} architectures read")
     return int(bool(failures))
-
-
-def _out_of_time(*_: object) -> None:
-    raise TimeoutError(f"not read within {TIME_LIMIT_S} s")
 
 
 if __name__ == "__main__":

@@ -1,16 +1,19 @@
-"""timm's architectures on the meta device: shapes without memory, and without torchvision."""
+"""What the scripts that walk through timm share: architectures without torchvision, a share of them, a time limit."""
 
 from __future__ import annotations
 
+import argparse
 import importlib.abc
 import importlib.machinery
+import signal
 import sys
 import types
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import torch
 
-__all__ = ["create_on_meta", "import_timm"]
+__all__ = ["add_part_option", "create_on_meta", "import_timm", "share_of", "time_limit"]
 
 
 class _AbsentModule(types.ModuleType):
@@ -48,6 +51,32 @@ def import_timm() -> types.ModuleType:
     import timm
 
     return timm
+
+
+def add_part_option(parser: argparse.ArgumentParser) -> None:
+    """Add ``--part``, which :func:`share_of` reads."""
+    parser.add_argument("--part", default="0/1", help="which share to export, e.g. 0/2 and 1/2 on two cores")
+
+
+def share_of(pairs: list[tuple[str, int]], part: str) -> list[tuple[str, int]]:
+    """Every n-th of ``pairs``, as ``part`` says it: ``"0/2"`` the first of each two, ``"1/2"`` the second."""
+    index, parts = map(int, part.split("/"))
+    return pairs[index::parts]
+
+
+@contextmanager
+def time_limit(seconds: int) -> Iterator[None]:
+    """Raise :class:`TimeoutError` when the block takes longer; in the main thread only."""
+
+    def out_of_time(*_: object) -> None:
+        raise TimeoutError(f"took longer than {seconds} s")
+
+    signal.signal(signal.SIGALRM, out_of_time)
+    signal.alarm(seconds)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
 
 
 def create_on_meta(arch: str, image_size: int) -> tuple[torch.nn.Module, torch.Tensor]:

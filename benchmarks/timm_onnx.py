@@ -1,23 +1,25 @@
-"""Export small architectures of timm, the smallest of each family, as ONNX files without weights, to be measured.
+r"""Export small architectures of timm, the smallest of each family, as ONNX files without weights, to be measured.
 
-    python benchmarks/timm_onnx.py -o runs/timm-onnx [--most-gmacs 6] [--part 0/2]
-    costmodel measure runs/timm-onnx/*.onnx -o runs/timm.jsonl --dataset runs/timm.parquet
+    python benchmarks/timm_onnx.py -o runs/timm-onnx [--most-gmacs 3] [--part 0/2]
+    costmodel measure runs/timm-onnx/*.onnx --family alexnet:60 --family efficientnet:60 --family googlenet:60 \
+        --family mnasnet:60 --family mobilenet_v2:60 --family mobilenet_v3:60 --family nasbench201:60 \
+        --family resnet:60 --family squeezenet:60 --family vgg:60 -o runs/records.jsonl --dataset FILE.parquet
 
-Needs ``pip install timm onnxscript`` beside the project and ``COSTMODEL_DATA`` (see
-``costmodel.data.timm_benchmark``), which names the architectures.  Files that are there already are kept.
+The second command rebuilds the dataset in ``benchmarks/data`` on another machine.  The first needs
+``pip install timm onnxscript`` beside the project and ``COSTMODEL_DATA`` (see ``costmodel.data.timm_benchmark``),
+which names the architectures.  Files that are there already are kept.
 """
 
 from __future__ import annotations
 
 import argparse
-import signal
 import sys
 import time
 import warnings
 from pathlib import Path
 
 import torch
-from timm_models import import_timm
+from timm_models import add_part_option, import_timm, share_of, time_limit
 
 from costmodel.data.timm_benchmark import architecture_family, read_timm_benchmark, timm_benchmark_path
 from costmodel.data.weightless import strip_weights
@@ -45,6 +47,7 @@ def wanted(most_gmacs: float) -> list[tuple[str, int]]:
 
 def export(arch: str, size: int, path: Path) -> None:
     """Write ``arch`` at ``size`` pixels and batch 1."""
+    torch.manual_seed(0)
     module = import_timm().create_model(arch).eval()
     # The exporter merges equal tensors and drops biases of zero, which an untrained network is full of.
     for tensor in module.state_dict().values():
@@ -60,34 +63,26 @@ def main() -> int:
     """Export what is missing; returns 1 if anything failed."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("-o", "--output", type=Path, required=True)
-    parser.add_argument("--most-gmacs", type=float, default=6.0)
-    parser.add_argument("--part", default="0/1", help="which share to export, e.g. 0/2 and 1/2 on two cores")
+    parser.add_argument("--most-gmacs", type=float, default=3.0)
+    add_part_option(parser)
     arguments = parser.parse_args()
-    part, parts = map(int, arguments.part.split("/"))
     warnings.simplefilter("ignore")
     torch.set_num_threads(1)
-    signal.signal(signal.SIGALRM, _out_of_time)
     arguments.output.mkdir(parents=True, exist_ok=True)
     failures = 0
-    for arch, size in wanted(arguments.most_gmacs)[part::parts]:
+    for arch, size in share_of(wanted(arguments.most_gmacs), arguments.part):
         path = arguments.output / f"{arch}@{size}.onnx"
         if path.exists():
             continue
         began = time.perf_counter()
-        signal.alarm(TIME_LIMIT_S)
         try:
-            export(arch, size, path)
+            with time_limit(TIME_LIMIT_S):
+                export(arch, size, path)
             print(f"{path.name}: {time.perf_counter() - began:.1f} s", flush=True)
         except Exception as error:  # each architecture fails in its own way
             failures += 1
             print(f"{path.name}: {str(error).splitlines()[:1] or type(error).__name__}", file=sys.stderr, flush=True)
-        finally:
-            signal.alarm(0)
     return int(failures > 0)
-
-
-def _out_of_time(*_: object) -> None:
-    raise TimeoutError(f"took longer than {TIME_LIMIT_S} s")
 
 
 if __name__ == "__main__":

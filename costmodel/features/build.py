@@ -34,8 +34,11 @@ def build_features(graph: OpGraph, costs: tuple[OpCost, ...] | None = None) -> G
     work = np.zeros((len(rows), 3), dtype=np.float32)
     for row, index in enumerate(rows):
         op, cost = graph.ops[index], costs[index]
-        tokens[row] = op_token(op, graph, cost, parents=parents[row], children=children[row], batch=batch)
-        images = 1 if is_on_weights(op, graph) else batch
+        on_weights = is_on_weights(op, graph)
+        images = 1 if on_weights else batch
+        tokens[row] = op_token(
+            op, graph, cost, parents=parents[row], children=children[row], batch=images, on_weights=on_weights
+        )
         work[row] = (cost.flops / images, (cost.bytes_moved - cost.weight_bytes) / images, cost.weight_bytes)
     op_types = np.array([op_type_index(graph.ops[index].op_type) for index in rows], dtype=np.int64)
     return GraphFeatures(

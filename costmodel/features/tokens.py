@@ -18,7 +18,7 @@ from costmodel.graph.costs import OpCost
 from costmodel.graph.op_graph import Op, OpGraph, Value
 from costmodel.graph.vocabulary import VOCABULARY, base_type
 
-__all__ = ["FEATURE_NAMES", "feature_schema_hash", "is_on_weights", "op_token"]
+__all__ = ["FEATURE_NAMES", "MOST_ALIGNED", "feature_schema_hash", "is_on_weights", "op_token"]
 
 FEATURE_NAMES: tuple[str, ...] = (
     # work
@@ -76,6 +76,7 @@ FEATURE_NAMES: tuple[str, ...] = (
     "reads_input",
     "writes_output",
 )
+
 MOST_ALIGNED = 6
 """Powers of two beyond which an alignment makes no difference."""
 
@@ -89,7 +90,7 @@ def feature_schema_hash() -> str:
 
 
 def op_token(
-    op: Op, graph: OpGraph, cost: OpCost, *, parents: int, children: int, batch: int
+    op: Op, graph: OpGraph, cost: OpCost, *, parents: int, children: int, batch: int, on_weights: bool
 ) -> Float[np.ndarray, "features"]:
     """Features of one operation, in the order of :data:`FEATURE_NAMES`.
 
@@ -99,10 +100,9 @@ def op_token(
         cost: Its cost, see :func:`costmodel.graph.costs.op_cost`.
         parents: Operations that do work and feed this one.
         children: Operations that do work and read from this one.
-        batch: What to divide by to get numbers per image; nothing is divided where only weights are read.
+        batch: What to divide by to get numbers per image.
+        on_weights: See :func:`is_on_weights`.
     """
-    if is_on_weights(op, graph):
-        batch = 1
     kind = base_type(op.op_type)
     operands = [value for value in graph.operands(op) if value is not None]
     results = graph.results(op)
@@ -155,7 +155,7 @@ def op_token(
         float(dtype is not None and dtype.is_float and dtype.itemsize == 4),
         float(dtype is not None and dtype.is_float and dtype.itemsize == 2),
         float(dtype is not None and dtype.is_quantized),
-        float(is_on_weights(op, graph)),
+        float(on_weights),
         _log(parents),
         _log(children),
         float(main is not None and main.name in graph.inputs),

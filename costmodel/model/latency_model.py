@@ -71,11 +71,11 @@ class LatencyModel(nn.Module):
     weight byte *w*, per operation *o*; :class:`~costmodel.features.kernel_class.KernelClass`),
     *h* NN-Former's node embedding, *g* a small head that is zero at the start, and :math:`\gamma` a bounded
     correction of the network as a whole, zero at the start too.  The trunk never sees platform or batch, so
-    one pass over a graph serves every platform.
+    one pass over a graph serves every platform.  An operation on weights alone is done once a batch: *b* is 1
+    for it.
 
     Where we differ from the paper (Xu et al., CVPR 2025): its readout predicts one number for the graph from
-    summed embeddings and static features (:class:`costmodel.model.SumReadout`).  An operation on weights
-    alone is done once a batch: *b* is 1 for it.
+    summed embeddings and static features (:class:`costmodel.model.SumReadout`).
     """
 
     def __init__(self, config: LatencyModelConfig) -> None:

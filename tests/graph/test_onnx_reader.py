@@ -7,7 +7,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper, parser
 
-from costmodel.graph import DType, ValueKind
+from costmodel.graph import DType, ValueKind, load_graph
 from costmodel.graph.onnx import from_onnx
 
 LIGHT = sorted((Path(onnx.__file__).parent / "backend" / "test" / "data" / "light").glob("*.onnx"))
@@ -30,6 +30,16 @@ def test_every_light_model_has_every_shape(path):
     assert [name for name in (*read, *graph.outputs) if graph.values[name].shape is None] == []
     assert graph.values[graph.outputs[0]].shape[:2] == (1, 1000)
     assert len(graph.inputs) == 1, "weights that are listed as inputs are not inputs"
+
+
+def test_weights_that_a_file_computes_are_there_before_the_run():
+    model = parsed(
+        "g (float[1,64,8,8] x) => (float[1,64,6,6] y) <float[64,64,3,3] w, float[64] scale, float[64] shift>"
+        "{ v = InstanceNormalization(w, scale, shift)  y = Conv(x, v) }"
+    )
+    for name, shape in {"w": (64, 64, 3, 3), "scale": (64,), "shift": (64,)}.items():
+        model.graph.initializer.append(numpy_helper.from_array(np.ones(shape, np.float32), name))
+    assert [op.op_type for op in load_graph(model)] == ["Conv"]
 
 
 @pytest.mark.parametrize("opset", [7, NEWEST_OPSET])
