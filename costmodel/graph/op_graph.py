@@ -247,22 +247,25 @@ def _topological(ops: tuple[Op, ...], values: Mapping[str, Value]) -> list[Op]:
                 if output not in values:
                     raise GraphError(f"operation {op.name!r} writes {output!r}, which is not among the graph's values.")
                 producer[output] = index
-    waiting: list[int] = [0] * len(ops)
-    readers: list[list[int]] = [[] for _ in ops]
     in_order = True
     for index, op in enumerate(ops):
-        for value_name in dict.fromkeys(op.inputs):
-            if not value_name:
-                continue
+        for value_name in op.inputs:
             source = producer.get(value_name)
             if source is not None:
                 in_order &= source < index
-                waiting[index] += 1
-                readers[source].append(index)
-            elif value_name not in values or values[value_name].kind is ValueKind.ACTIVATION:
+            elif value_name and (value_name not in values or values[value_name].kind is ValueKind.ACTIVATION):
                 raise GraphError(f"operation {op.name!r} reads {value_name!r}, which no operation or input provides.")
-    if in_order:
-        return list(ops)
+    return list(ops) if in_order else _sorted(ops, producer)
+
+
+def _sorted(ops: tuple[Op, ...], producer: Mapping[str, int]) -> list[Op]:
+    waiting: list[int] = [0] * len(ops)
+    readers: list[list[int]] = [[] for _ in ops]
+    for index, op in enumerate(ops):
+        for value_name in dict.fromkeys(op.inputs):
+            if value_name in producer:
+                waiting[index] += 1
+                readers[producer[value_name]].append(index)
     ready = [index for index, count in enumerate(waiting) if count == 0]
     order: list[Op] = []
     while ready:

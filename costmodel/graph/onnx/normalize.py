@@ -83,26 +83,26 @@ def _held_tensor(node: onnx.NodeProto) -> onnx.TensorProto | None:
 def _check_names(model: onnx.ModelProto) -> None:
     try:
         "".join(opset.domain for opset in model.opset_import)
-        "".join(_names(model.graph))
+        _join_names(model.graph)
     except TypeError as error:  # protobuf hands out bytes where a string is not UTF-8
         raise ModelFileError(
             "a name in the model is not text, so the file is damaged. Export or download it again."
         ) from error
 
 
-def _names(graph: onnx.GraphProto) -> Iterator[str]:
-    yield graph.name
+def _join_names(graph: onnx.GraphProto) -> None:
+    """Joining them finds one that is not text sooner than asking each."""
+    "".join([graph.name])
+    "".join(tensor.name for tensor in graph.initializer)
+    "".join(sparse.values.name for sparse in graph.sparse_initializer)
     for value in (*graph.input, *graph.output, *graph.value_info):
-        yield value.name
-        yield from (dim.dim_param for dim in value.type.tensor_type.shape.dim)
-    yield from (tensor.name for tensor in graph.initializer)
-    yield from (sparse.values.name for sparse in graph.sparse_initializer)
+        "".join([value.name, *(dim.dim_param for dim in value.type.tensor_type.shape.dim)])
     for node in graph.node:
-        yield from (node.name, node.op_type, node.domain, *node.input, *node.output)
-        for attribute in node.attribute:
-            yield attribute.name
-            if attribute.type == onnx.AttributeProto.GRAPH:
-                yield from _names(attribute.g)
+        attributes = node.attribute
+        "".join([node.name, node.op_type, node.domain, *node.input, *node.output, *(held.name for held in attributes)])
+        for held in attributes:
+            if held.type == onnx.AttributeProto.GRAPH:
+                _join_names(held.g)
 
 
 def _check_opset(model: onnx.ModelProto) -> None:

@@ -30,7 +30,7 @@ def evaluated(op: Op, operands: Sequence[Array | None], shape: tuple[int, ...] |
         operand is not known, or the operands contradict the attributes or ``shape``.
     """
     arrays = [data for data in operands if data is not None]
-    if shape is None or not arrays or len(arrays) < len(operands):
+    if shape is None or not arrays or len(arrays) < len(operands) or op.op_type not in _COMPUTED:
         return None
     if max(prod(shape), *(array.size for array in arrays)) > _MOST_ELEMENTS:
         return None
@@ -39,17 +39,15 @@ def evaluated(op: Op, operands: Sequence[Array | None], shape: tuple[int, ...] |
             result = _computed(op, arrays, shape)
     except (ArithmeticError, IndexError, KeyError, TypeError, ValueError):
         return None
-    return result if result is not None and result.shape == shape else None
+    return result if result.shape == shape else None
 
 
-def _computed(op: Op, arrays: Sequence[Array], shape: tuple[int, ...]) -> Array | None:
+def _computed(op: Op, arrays: Sequence[Array], shape: tuple[int, ...]) -> Array:
     if op.op_type in _RESHAPES:
         return arrays[0].reshape(shape)
     if op.op_type in _ELEMENTWISE:
         return np.asarray(_ELEMENTWISE[op.op_type](*arrays))
-    if op.op_type in _BY_ATTRIBUTES:
-        return np.asarray(_BY_ATTRIBUTES[op.op_type](op, arrays))
-    return None
+    return np.asarray(_BY_ATTRIBUTES[op.op_type](op, arrays))
 
 
 def _gather(op: Op, operands: Sequence[Array]) -> Array:
@@ -121,3 +119,5 @@ _ELEMENTWISE: dict[str, Callable[..., Array]] = {
     "Sqrt": np.sqrt,
     "Sub": np.subtract,
 }
+
+_COMPUTED = _RESHAPES | _BY_ATTRIBUTES.keys() | _ELEMENTWISE.keys()
