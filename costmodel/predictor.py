@@ -11,12 +11,21 @@ import numpy as np
 from jaxtyping import Bool
 from numpy.typing import NDArray
 
-from costmodel.errors import CostModelError, UnsupportedModelError
+from costmodel.errors import CostModelError, UnknownNameError, UnsupportedModelError
 from costmodel.features import GraphFeatures, build_features
 from costmodel.graph import OpCost, OpGraph, load_graph, op_costs
 from costmodel.platforms import PlatformRegistry
 from costmodel.prediction import OpPrediction, Prediction, PredictionFailure
-from costmodel.pretrained import Bundle, RawPrediction, load_bundle, save_bundle
+from costmodel.pretrained import (
+    Adapter,
+    Bundle,
+    RawPrediction,
+    find_platform_folder,
+    load_adapter,
+    load_bundle,
+    save_bundle,
+    saved_platforms,
+)
 from costmodel.units import format_percent
 
 if TYPE_CHECKING:
@@ -77,9 +86,28 @@ class Predictor:
         save_bundle(self._bundle, directory)
 
     @property
+    def bundle(self) -> Bundle:
+        """The weights it predicts with."""
+        return self._bundle
+
+    @property
     def platforms(self) -> PlatformRegistry:
         """The platforms there are predictions for."""
         return self._platforms
+
+    def with_platform(self, platform: Adapter | str | Path) -> Self:
+        """A predictor that knows one platform more; this one stays as it is.
+
+        Args:
+            platform: What :func:`costmodel.calibration.calibrate` made, the folder it was saved to, or the name it
+                is kept under.
+
+        Raises:
+            UnknownNameError: No platform is kept there.
+            WeightsError: It is damaged, or was calibrated on other weights.
+            DataError: A platform of that name was there from the start.
+        """
+        return type(self)(self._bundle.with_adapter(platform if isinstance(platform, Adapter) else _saved(platform)))
 
     @overload
     def predict(self, model: Model, platform: str, **reading: Unpack[_Reading]) -> Prediction: ...
@@ -202,6 +230,14 @@ class Predictor:
             names,
             [network.graph.batch for network in networks],
         )
+
+
+def _saved(name_or_dir: str | Path) -> Adapter:
+    folder = find_platform_folder(name_or_dir)
+    if folder is None:
+        kept = [platform.name for platform in saved_platforms()]
+        raise UnknownNameError("saved platform", str(name_or_dir), kept, "Make one with: costmodel calibrate")
+    return load_adapter(folder)
 
 
 @dataclass(frozen=True)

@@ -26,9 +26,9 @@ def platforms(
 ) -> None:
     """List the platforms that `-p` accepts."""
     from costmodel.platforms import PlatformRegistry
-    from costmodel.pretrained import pretrained_platforms
+    from costmodel.pretrained import pretrained_platforms, saved_platforms
 
-    found = PlatformRegistry(pretrained_platforms(weights)).resolve(pattern)
+    found = PlatformRegistry((*pretrained_platforms(weights), *saved_platforms())).resolve(pattern)
     Output(form, file).write(PlatformReport(found))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import cycle
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -21,6 +21,10 @@ from costmodel.cli.output import Format, Output
 from costmodel.cli.talk import tracked
 from costmodel.errors import UsageError
 
+if TYPE_CHECKING:
+    from costmodel.platforms import Platform
+    from costmodel.predictor import Predictor
+
 __all__ = ["predict"]
 
 _FEW_MODELS = 4
@@ -35,7 +39,8 @@ def predict(
             "--platform",
             "-p",
             metavar="NAME",
-            help="Name, alias or glob of a platform; repeat for more. Default: every platform of the weights.",
+            help="Name, alias or glob of a platform, or the folder of a calibrated one; repeat for more. "
+            "Default: every platform of the weights.",
         ),
     ] = None,
     batch: BatchOption = None,
@@ -61,11 +66,10 @@ def predict(
     from costmodel.predictor import Predictor
 
     predictor = Predictor.from_pretrained(weights)
-    requested = [
-        (found, pattern)
-        for pattern in platform or list(predictor.platforms)
-        for found in predictor.platforms.resolve(pattern)
-    ]
+    requested: list[tuple[Platform, str]] = []
+    for pattern in platform or list(predictor.platforms):
+        predictor, resolved = _resolved(predictor, pattern)
+        requested += [(found, pattern) for found in resolved]
     names = [found.name for found, _ in requested]
     with tracked(models, "reading", few=_FEW_MODELS) as readable:
         outcomes = predictor.predict_many(readable, names, shapes=shapes, batch=batch, on_error="collect")
@@ -76,3 +80,14 @@ def predict(
     codes = [report_error(error, about=model) for model, error in errors.items()]
     if codes:
         raise typer.Exit(codes[0] if len(models) == 1 else UNSUPPORTED_MODEL)
+
+
+def _resolved(predictor: Predictor, pattern: str) -> tuple[Predictor, list[Platform]]:
+    """What ``pattern`` stands for, and the predictor that knows it: a calibrated platform is read when it is named."""
+    from costmodel.pretrained import find_platform_folder, load_adapter
+
+    folder = None if pattern in predictor.platforms else find_platform_folder(pattern)
+    if folder is None:
+        return predictor, predictor.platforms.resolve(pattern)
+    adapter = load_adapter(folder)
+    return predictor.with_platform(adapter), [adapter.platform]

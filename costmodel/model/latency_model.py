@@ -96,8 +96,7 @@ class LatencyModel(nn.Module):
     def forward(self, batch: GraphBatch, batch_sizes: Float[Tensor, "graphs platforms"]) -> LatencyOutput:
         """Predict every graph on every platform, at the batch size given for each pair."""
         nodes = self.trunk(batch)
-        is_on_weights = (batch.kernels == KernelClass.ON_WEIGHTS).unsqueeze(-1)
-        node_batch = batch_sizes[batch.graph_index].masked_fill(is_on_weights, 1.0)
+        node_batch = _node_batch(batch, batch_sizes)
         log_op_ms = self.correction(nodes, node_batch)
         if self.config.use_prior:
             log_op_ms = log_op_ms + self.log_prior(batch.work, batch.kernels, node_batch)
@@ -113,12 +112,36 @@ class LatencyModel(nn.Module):
         node_batch: Float[Tensor, "nodes platforms"],
     ) -> Float[Tensor, "nodes platforms"]:
         """Log milliseconds of each operation from its work and the four rates of its class on each platform."""
+        flops, activation_bytes, weight_bytes, start = self._prior_terms(work, kernels, node_batch)
+        return (flops + activation_bytes + weight_bytes + start).log()
+
+    def term_shares(
+        self, batch: GraphBatch, batch_sizes: Float[Tensor, "graphs platforms"]
+    ) -> Float[Tensor, "nodes platforms terms"]:
+        """Which part of each operation's time goes into each :class:`~costmodel.features.cost_term.CostTerm`.
+
+        That is the prior's opinion; the parts add up to 1.
+        """
+        terms = torch.stack(self._prior_terms(batch.work, batch.kernels, _node_batch(batch, batch_sizes)), dim=-1)
+        return terms / terms.sum(-1, keepdim=True)
+
+    def _prior_terms(
+        self,
+        work: Float[Tensor, "nodes 3"],
+        kernels: Int[Tensor, " nodes"],
+        node_batch: Float[Tensor, "nodes platforms"],
+    ) -> tuple[Float[Tensor, "nodes platforms"], ...]:
+        """Milliseconds of each :class:`~costmodel.features.cost_term.CostTerm`."""
         if not self.config.kernel_rates:
             kernels = torch.zeros_like(kernels)
         gflops, activation_mb, weight_mb = work[:, :1] * 1e-9, work[:, 1:2] * 1e-6, work[:, 2:] * 1e-6
         per_gflop, per_activation_mb, per_weight_mb, per_op = self.log_rates.exp()[kernels].unbind(-1)
-        per_image = gflops * per_gflop + activation_mb * per_activation_mb
-        return (node_batch * per_image + weight_mb * per_weight_mb + per_op).log()
+        return (
+            node_batch * (gflops * per_gflop),
+            node_batch * (activation_mb * per_activation_mb),
+            weight_mb * per_weight_mb,
+            per_op,
+        )
 
     def correction(
         self, nodes: Float[Tensor, "nodes dim"], node_batch: Float[Tensor, "nodes platforms"]
@@ -140,6 +163,12 @@ class LatencyModel(nn.Module):
         totals = torch.cat([_sum_by_graph(batch.work, batch), count], dim=-1)
         seen = torch.cat([_sum_by_graph(nodes, batch) / count, torch.log2(1 + totals) / 8], dim=-1)
         return _bounded(self.graph_head(seen), self.config.graph_correction_limit)
+
+
+def _node_batch(batch: GraphBatch, batch_sizes: Float[Tensor, "graphs platforms"]) -> Float[Tensor, "nodes platforms"]:
+    """Images that each operation works on in a run."""
+    is_on_weights = (batch.kernels == KernelClass.ON_WEIGHTS).unsqueeze(-1)
+    return batch_sizes[batch.graph_index].masked_fill(is_on_weights, 1.0)
 
 
 def _zero_linear(inputs: int, outputs: int, *, bias: bool = True) -> nn.Linear:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ from costmodel.features.tokens import feature_schema_hash
 from costmodel.graph.vocabulary import VOCABULARY
 from costmodel.model.latency_model import LatencyModel, LatencyModelConfig
 from costmodel.platforms import Platform
+from costmodel.pretrained.adapter import Adapter
 from costmodel.pretrained.folder import CARD, CONFIG, SCHEMA_VERSION, WEIGHTS, find_folder, parsed, read_document
 
 __all__ = ["Bundle", "BundleConfig", "RawPrediction", "load_bundle", "save_bundle"]
@@ -39,6 +42,7 @@ class BundleConfig(BaseModel):
         error_quantiles: For each platform, the absolute log error that nine in ten networks of
             held-out architecture families stay within.
         provenance: Data, licences, seeds, versions: free text for people.
+        adapters: Platforms that joined later.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -52,6 +56,7 @@ class BundleConfig(BaseModel):
     seen_op_types: tuple[str, ...]
     error_quantiles: tuple[float, ...]
     provenance: dict[str, Any] = {}
+    adapters: tuple[Adapter, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,14 +92,39 @@ class Bundle:
 
     @property
     def platforms(self) -> tuple[Platform, ...]:
-        """The platforms it predicts for."""
-        return self.config.platforms
+        """The platforms it predicts for: those it was trained on, then those that joined."""
+        return (*self.config.platforms, *(adapter.platform for adapter in self.config.adapters))
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Tells these weights from all others; platforms that join later do not change it."""
+        digest = hashlib.sha256()
+        for member in self.members:
+            for name, tensor in member.state_dict().items():
+                digest.update(name.encode())
+                digest.update(tensor.contiguous().numpy().tobytes())
+        return digest.hexdigest()
 
     @property
     def seen_op_types(self) -> frozenset[int]:
         """Indices in the vocabulary of the operation types that occurred in training."""
         seen = set(self.config.seen_op_types)
         return frozenset(index for index, name in enumerate(VOCABULARY) if name in seen)
+
+    def with_adapter(self, adapter: Adapter) -> Bundle:
+        """The same weights with one more platform, in place of one of that name that joined before.
+
+        Raises:
+            WeightsError: The adapter was fitted on other weights.
+        """
+        if adapter.fingerprint != self.fingerprint:
+            raise WeightsError(
+                f"the platform {adapter.platform.name!r} was calibrated on weights {adapter.weights!r} "
+                f"({adapter.fingerprint[:12]}), these are {self.config.name!r} ({self.fingerprint[:12]}); "
+                "calibrate it again from the same measurements: costmodel calibrate fit"
+            )
+        others = (other for other in self.config.adapters if other.platform.name != adapter.platform.name)
+        return replace(self, config=self.config.model_copy(update={"adapters": (*others, adapter)}))
 
     def predict(
         self, graphs: Sequence[GraphFeatures], platform_names: Sequence[str], batches: Sequence[int]
@@ -109,44 +139,74 @@ class Bundle:
         Raises:
             UnknownNameError: A platform the weights do not know.
         """
-        known = {platform.name: column for column, platform in enumerate(self.platforms)}
         for name in platform_names:
-            if name not in known:
-                raise UnknownNameError("platform", name, known)
-        columns = [known[name] for name in platform_names]
+            if name not in self._error_quantiles:
+                raise UnknownNameError("platform", name, self._error_quantiles)
+        joined = [adapter for adapter in self.config.adapters if adapter.platform.name in platform_names]
         out: list[list[RawPrediction]] = []
         for first, last in _chunks([len(graph) for graph in graphs]):
-            out.extend(self._predict_chunk(graphs[first:last], columns, batches[first:last]))
+            part = graphs[first:last]
+            forward = self._forward(part, batches[first:last], with_terms=bool(joined))
+            for graph, op_ms, term_shares in zip(part, *forward, strict=True):
+                columns = dict(zip(self._trained_names, op_ms.T, strict=True))
+                for adapter in joined:
+                    term_ms = op_ms[..., None] * term_shares
+                    columns[adapter.platform.name] = adapter.op_ms(term_ms, graph.kernels, self._trained_names)
+                out.append([_raw(columns[name], self._error_quantiles[name]) for name in platform_names])
         return out
 
+    def term_ms(
+        self, graphs: Sequence[GraphFeatures], batches: Sequence[int]
+    ) -> Iterator[Float[np.ndarray, "nodes platforms terms"]]:
+        """What the time of each operation goes into, on every platform that the weights were trained on.
+
+        Args:
+            graphs: Features of each network, each with at least one node.
+            batches: Batch size each network runs at.
+
+        Yields:
+            For each network milliseconds by :class:`~costmodel.features.cost_term.CostTerm`; over operations and
+            terms they add up to the predicted latency.
+        """
+        for first, last in _chunks([len(graph) for graph in graphs]):
+            forward = self._forward(graphs[first:last], batches[first:last], with_terms=True)
+            for op_ms, term_shares in zip(*forward, strict=True):
+                yield op_ms[..., None] * term_shares
+
+    @cached_property
+    def _trained_names(self) -> list[str]:
+        return [platform.name for platform in self.config.platforms]
+
+    @cached_property
+    def _error_quantiles(self) -> dict[str, float]:
+        joined = {adapter.platform.name: adapter.error_quantile for adapter in self.config.adapters}
+        return dict(zip(self._trained_names, self.config.error_quantiles, strict=True)) | joined
+
     @torch.inference_mode()
-    def _predict_chunk(
-        self, graphs: Sequence[GraphFeatures], columns: list[int], batches: Sequence[int]
-    ) -> list[list[RawPrediction]]:
+    def _forward(
+        self, graphs: Sequence[GraphFeatures], batches: Sequence[int], *, with_terms: bool
+    ) -> tuple[list[Float[np.ndarray, "nodes platforms"]], list[Float[np.ndarray, "nodes platforms terms"]]]:
+        """Milliseconds of each operation on each platform, and their shares by term if those are asked for.
+
+        Latencies are the geometric mean of the members'; operations share them as they do on the members' average.
+        """
         batch = collate(graphs)
-        sizes = torch.tensor(batches, dtype=torch.float32).unsqueeze(1).expand(-1, len(self.platforms))
+        sizes = torch.tensor(batches, dtype=torch.float32).unsqueeze(1).expand(-1, len(self.config.platforms))
         outputs = [member(batch, sizes) for member in self.members]
-        log_ms = np.stack([output.log_ms[:, columns].double().numpy() for output in outputs])
-        op_ms = np.mean([output.op_ms[:, columns].double().numpy() for output in outputs], axis=0)
-        centre = log_ms.mean(0)
-        widening = np.exp(np.array(self.config.error_quantiles)[columns])
-        ends = np.cumsum([len(graph) for graph in graphs])
-        out = []
-        for row, nodes in enumerate(np.split(op_ms, ends[:-1])):
-            latency = np.exp(centre[row])
-            contribution = nodes * (latency / nodes.sum(0))
-            out.append(
-                [
-                    RawPrediction(
-                        latency_ms=float(latency[column]),
-                        low_ms=float(latency[column] / widening[column]),
-                        high_ms=float(latency[column] * widening[column]),
-                        op_ms=contribution[:, column],
-                    )
-                    for column in range(len(columns))
-                ]
-            )
-        return out
+        latency_ms = torch.stack([output.log_ms.double() for output in outputs]).mean(0).exp().numpy()
+        op_ms = torch.stack([output.op_ms.double() for output in outputs]).mean(0).numpy()
+        ends = np.cumsum([len(graph) for graph in graphs])[:-1]
+        parts = np.split(op_ms, ends)
+        scaled = [part * (whole / part.sum(0)) for part, whole in zip(parts, latency_ms, strict=True)]
+        if not with_terms:
+            return scaled, [np.empty((*part.shape, 0)) for part in parts]
+        shares = torch.stack([member.term_shares(batch, sizes).double() for member in self.members]).mean(0).numpy()
+        return scaled, np.split(shares, ends)
+
+
+def _raw(op_ms: Float[np.ndarray, "nodes"], error_quantile: float) -> RawPrediction:
+    latency_ms, widening = float(op_ms.sum()), float(np.exp(error_quantile))
+    return RawPrediction(latency_ms, latency_ms / widening, latency_ms * widening, op_ms)
 
 
 def _chunks(sizes: Sequence[int]) -> list[tuple[int, int]]:

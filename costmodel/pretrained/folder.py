@@ -13,11 +13,13 @@ from costmodel.platforms import Platform
 
 __all__ = [
     # what is there
+    "joined_platform",
     "pretrained_names",
     "pretrained_platforms",
     # the format
     "CARD",
     "CONFIG",
+    "PLATFORM",
     "SCHEMA_VERSION",
     "WEIGHTS",
     "find_folder",
@@ -27,14 +29,23 @@ __all__ = [
 
 SCHEMA_VERSION = 1
 CONFIG, WEIGHTS, CARD = "config.json", "model.safetensors", "README.md"
+PLATFORM = "platform.json"
+"""The one file of a platform that joined later."""
 
 _Part = TypeVar("_Part", bound=BaseModel)
+
+
+class _Joined(BaseModel):
+    """The part of an adapter that says which platform it is for."""
+
+    platform: Platform
 
 
 class _Listing(BaseModel):
     """The part of a configuration that says what there are predictions for."""
 
     platforms: tuple[Platform, ...]
+    adapters: tuple[_Joined, ...] = ()
 
 
 def pretrained_names() -> tuple[str, ...]:
@@ -54,7 +65,18 @@ def pretrained_platforms(name_or_dir: str | Path) -> tuple[Platform, ...]:
         WeightsError: The configuration is damaged, or of another version.
     """
     path = find_folder(name_or_dir) / CONFIG
-    return parsed(_Listing, read_document(path), path).platforms
+    listing = parsed(_Listing, read_document(path), path)
+    return (*listing.platforms, *(adapter.platform for adapter in listing.adapters))
+
+
+def joined_platform(folder: Path) -> Platform:
+    """The platform that joined later and is kept in ``folder``.
+
+    Raises:
+        WeightsError: Its file is missing, damaged, or of another version.
+    """
+    path = folder / PLATFORM
+    return parsed(_Joined, read_document(path), path).platform
 
 
 def find_folder(name_or_dir: str | Path) -> Path:
@@ -104,4 +126,4 @@ def parsed(kind: type[_Part], document: dict[str, Any], path: Path) -> _Part:
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
-        raise WeightsError(f"{path}: {place}: {first['msg']}.") from error
+        raise WeightsError(f"{path}: {place}: {first['msg']}; copy the whole folder again.") from error

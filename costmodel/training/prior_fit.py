@@ -6,6 +6,7 @@ import numpy as np
 from jaxtyping import Float
 
 from costmodel.features.kernel_class import KernelClass
+from costmodel.training.least_deviations import non_negative_least_deviations
 
 __all__ = ["fit_rates", "prior_ms"]
 
@@ -14,8 +15,6 @@ _FLOOR = 1e-7
 _LEAST_SHARE = 0.01
 _SHRINKAGE = 0.01
 """Weight of a rate's relative distance from the platform's, chosen on left-out families between 0.003 and 1."""
-_ROUNDS = 6
-_WITHIN = 0.03
 
 _Totals = Float[np.ndarray, "graphs kernels 4"]
 
@@ -47,11 +46,11 @@ def fit_rates(
     known = ~np.isnan(latency_ms)
     explain = _work(totals[known], batch[known]) / latency_ms[known, None, None]
     together = explain.sum(axis=1)
-    overall = _least_deviations(together, np.ones(4), 0.0)
+    overall = non_negative_least_deviations(together, np.ones(4), 0.0)
     # A rate that comes out as zero would be stuck there in log space.
     overall = np.where(overall > 0, overall, _LEAST_SHARE / np.maximum(np.median(together, axis=0), _FLOOR))
     start = np.tile(overall, explain.shape[1])
-    rates = _least_deviations(explain.reshape(len(explain), -1), start, _SHRINKAGE)
+    rates = non_negative_least_deviations(explain.reshape(len(explain), -1), start, _SHRINKAGE)
     guess: Float[np.ndarray, "kernels 4"] = np.log(np.maximum(rates, _LEAST_SHARE * start)).reshape(-1, 4)
     return guess
 
@@ -63,21 +62,3 @@ def _work(totals: _Totals, batch: Float[np.ndarray, "graphs"]) -> _Totals:
     images[:, KernelClass.ON_WEIGHTS] = 1
     work: _Totals = totals * images * _TO_UNITS
     return work
-
-
-def _least_deviations(
-    explain: Float[np.ndarray, "graphs rates"], start: Float[np.ndarray, "rates"], shrinkage: float
-) -> Float[np.ndarray, "rates"]:
-    """Non-negative ``x`` with ``explain @ x`` near one and ``x / start`` near one."""
-    from scipy.optimize import nnls
-
-    scale = np.sqrt((explain**2).mean(axis=0)) + _FLOOR
-    pull = np.sqrt(shrinkage) * np.diag(1 / np.maximum(start * scale, _FLOOR))
-    weight = np.ones(len(explain))
-    for _ in range(_ROUNDS):
-        rows = np.vstack([explain / scale * weight[:, None], pull])
-        scaled, _ = nnls(rows, np.concatenate([weight, pull @ (start * scale)]), maxiter=100 * rows.shape[1])
-        off = np.abs(explain @ (scaled / scale) - 1)
-        weight = 1 / np.sqrt(np.maximum(off, _WITHIN))
-    found: Float[np.ndarray, "rates"] = scaled / scale
-    return found

@@ -11,9 +11,10 @@ from jaxtyping import Float
 from costmodel.training.metrics import accuracy_within, interval_coverage, kendall_tau, mape_percent
 from costmodel.training.training_set import TrainingSet
 
-__all__ = ["PlatformError", "TrainingReport", "error_quantile", "platform_errors"]
+__all__ = ["INTERVAL", "PlatformError", "TrainingReport", "error_quantile", "platform_errors"]
 
 INTERVAL = 0.9
+"""Share of networks that the intervals are meant to hold."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float
@@ -59,6 +59,17 @@ class TrainingSet:
             self.platforms,
             self.latency_ms[index],
             self.batch[index],
+        )
+
+    def on_platforms(self, platforms: Sequence[str]) -> TrainingSet:
+        """The same networks, with labels on ``platforms`` only.
+
+        Raises:
+            ValueError: One of them has no column.
+        """
+        columns = [self.platforms.index(name) for name in platforms]
+        return replace(
+            self, platforms=tuple(platforms), latency_ms=self.latency_ms[:, columns], batch=self.batch[:, columns]
         )
 
     def family_folds(self, folds: int, seed: int) -> list[np.ndarray]:

@@ -1,0 +1,81 @@
+"""What known platforms would take for networks: all that calibration looks at, beside the measurements."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+
+from costmodel.features import GraphFeatures
+from costmodel.features.cost_term import CostTerm
+from costmodel.features.kernel_class import KernelClass
+from costmodel.pretrained import Bundle, sum_by_kernel
+
+__all__ = ["NetworkProfiles"]
+
+_LEAST_MS = 1e-9
+"""Keeps logarithms finite."""
+
+
+@dataclass(frozen=True)
+class NetworkProfiles:
+    """Milliseconds of networks on known platforms, apart for each class of kernels and each term of their cost.
+
+    Attributes:
+        term_ms: Milliseconds by network, platform, :class:`~costmodel.features.kernel_class.KernelClass` and
+            :class:`~costmodel.features.cost_term.CostTerm`.
+    """
+
+    term_ms: Float[np.ndarray, "networks platforms kernels terms"]
+
+    @classmethod
+    def of_features(cls, bundle: Bundle, graphs: Sequence[GraphFeatures], batches: Sequence[int]) -> NetworkProfiles:
+        """Profiles of networks, each run at a batch of its own.
+
+        Args:
+            bundle: Weights to predict with.
+            graphs: Features of each network.
+            batches: Images a run of each network.
+        """
+        terms = bundle.term_ms(graphs, batches)
+        profiles = np.empty((len(graphs), len(bundle.config.platforms), len(KernelClass), len(CostTerm)))
+        for profile, term_ms, graph in zip(profiles, terms, graphs, strict=True):
+            profile[:] = sum_by_kernel(term_ms, graph.kernels)
+        return cls(profiles)
+
+    def __len__(self) -> int:
+        return len(self.term_ms)
+
+    @property
+    def num_platforms(self) -> int:
+        """How many platforms are known."""
+        return self.term_ms.shape[1]
+
+    @property
+    def latency_ms(self) -> Float[np.ndarray, "networks platforms"]:
+        """Predicted latency on each known platform, milliseconds."""
+        latency: Float[np.ndarray, "networks platforms"] = self.term_ms.sum(axis=(2, 3))
+        return latency
+
+    def subset(self, rows: Iterable[int]) -> NetworkProfiles:
+        """The networks at ``rows``."""
+        return NetworkProfiles(self.term_ms[np.fromiter(rows, dtype=np.int64)])
+
+    def embedding(self) -> Float[np.ndarray, "networks platforms+1"]:
+        """Where each network stands: how it favours each platform, and its size, every axis of like spread.
+
+        Two networks close to each other take about as long on any platform that resembles the known ones.
+        """
+        log_ms = np.log(np.maximum(self.latency_ms, _LEAST_MS))
+        size = log_ms.mean(axis=1, keepdims=True)
+        favours = log_ms - size
+        axes = np.concatenate([favours / _spread(favours), 2 * size / _spread(size)], axis=1)
+        embedding: Float[np.ndarray, "networks platforms+1"] = axes - axes.mean(axis=0)
+        return embedding
+
+
+def _spread(columns: Float[np.ndarray, "networks columns"]) -> Float[np.ndarray, "columns"]:
+    spread: Float[np.ndarray, "columns"] = np.maximum(columns.std(axis=0), _LEAST_MS)
+    return spread

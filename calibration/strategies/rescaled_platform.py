@@ -1,0 +1,31 @@
+"""The new platform is a known one, so many times as slow."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import numpy as np
+from jaxtyping import Float
+
+from costmodel.calibration.network_profiles import NetworkProfiles
+from costmodel.calibration.strategies.base import CalibrationStrategy
+from costmodel.calibration.strategies.mixture import Mixture
+
+__all__ = ["RescaledPlatform"]
+
+
+class RescaledPlatform(CalibrationStrategy):
+    """Picks the known platform whose latencies are most nearly proportional to those measured.
+
+    One number is fitted, so one measurement will do; what every better strategy is held against.
+    """
+
+    name: ClassVar[str] = "rescaled platform"
+
+    def _fit(self, profiles: NetworkProfiles, latency_ms: Float[np.ndarray, "networks"]) -> Mixture:
+        log_ratio = np.log(latency_ms)[:, None] - np.log(profiles.latency_ms)
+        scale = np.median(log_ratio, axis=0)
+        best = int(np.abs(log_ratio - scale).mean(axis=0).argmin())
+        mix = np.zeros(profiles.num_platforms)
+        mix[best] = np.exp(scale[best])
+        return Mixture(mix, np.ones(profiles.term_ms.shape[2:]))
