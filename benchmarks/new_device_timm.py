@@ -12,20 +12,34 @@ It writes ``benchmarks/results/new-device-timm.csv`` and draws ``docs/images/new
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import torch
+from few_shot import SIZES, Draw, calibrated, draw_of, plot_learning_curves, print_summary, write_draws
+from rich.progress import track
 
+from costmodel.calibration.network_profiles import NetworkProfiles
+from costmodel.calibration.selection import SELECTIONS, selection_for
+from costmodel.calibration.strategies import RescaledPlatform
 from costmodel.features import feature_schema_hash
 from costmodel.graph import VOCABULARY
 from costmodel.platforms import Platform
-from costmodel.pretrained import Bundle, BundleConfig, save_bundle
-from costmodel.training import cross_fit
+from costmodel.pretrained import Bundle, BundleConfig, load_bundle, save_bundle
+from costmodel.training import TrainingSet, cross_fit
 from costmodel.training.config import TrainConfig, read_config
 from costmodel.training.sources import gather
 
+ROOT = Path(__file__).parents[1]
+RESULTS = ROOT / "benchmarks" / "results" / "new-device-timm.csv"
+PLOT = ROOT / "docs" / "images" / "new-device-timm.png"
 DEVICES = ("i9-10940x", "rtx3090", "rtx4090")
+SEEDS = 2
+"""Of each of five members: ten draws in all."""
+DEFAULT_SELECTION = "representative"
+SIZES_OF_OTHER_SELECTIONS = (10, 20)
 
 
 def train(config: TrainConfig, device: str, run: Path) -> None:
@@ -53,6 +67,71 @@ def bundle_config(config: TrainConfig, platforms: tuple[Platform, ...], index: i
     )
 
 
+def profiles_of(bundle_folder: Path, data: TrainingSet, column: int) -> NetworkProfiles:
+    """Profiles of every network at the batch it was measured at on the platform of ``column``; kept beside the bundle.
+
+    Networks that were not measured there are run at batch 1; nobody looks at them.
+    """
+    kept = bundle_folder / f"profiles-{data.platforms[column]}.npz"
+    if not kept.exists():
+        known = ~np.isnan(data.latency_ms[:, column])
+        batches = np.where(known, data.batch[:, column], 1).astype(int).tolist()
+        of_known = NetworkProfiles.of_features(
+            load_bundle(bundle_folder),
+            [features for features, wanted in zip(data.features, known, strict=True) if wanted],
+            [batch for batch, wanted in zip(batches, known, strict=True) if wanted],
+        )
+        term_ms = np.zeros((len(data), *of_known.term_ms.shape[1:]), dtype=np.float32)
+        term_ms[known] = of_known.term_ms
+        np.savez_compressed(kept, term_ms=term_ms)
+    return NetworkProfiles(np.load(kept)["term_ms"].astype(np.float64))
+
+
+def evaluate(config: TrainConfig, device: str, run: Path) -> Iterator[Draw]:
+    """Calibrations of every member for every platform of ``device``."""
+    data, platforms = gather(config.sources)
+    folds = data.family_folds(config.members, config.fit.seed)
+    columns = [column for column, platform in enumerate(platforms) if platform.device == device]
+    for column, fold in track([(c, f) for c in columns for f in range(config.members)], f"calibrating {device}"):
+        profiles = profiles_of(run / device / f"member{fold}", data, column)
+        latency_ms = data.latency_ms[:, column]
+        known = np.flatnonzero(~np.isnan(latency_ms))
+        test, others = known[np.isin(known, folds[fold])], known[~np.isin(known, folds[fold])]
+        for seed in range(SEEDS):
+            # Half of them, so that a selection without chance in it differs from seed to seed.
+            pool = np.random.default_rng(seed).permutation(others)[: len(others) // 2]
+            embedding = profiles.subset(pool).embedding()
+            for name, size in [(name, size) for name in SELECTIONS for size in SIZES]:
+                if name != DEFAULT_SELECTION and size not in SIZES_OF_OTHER_SELECTIONS:
+                    continue
+                rows = pool[selection_for(name).select(embedding, size, seed=seed)]
+                where = (device, platforms[column].name, name, size, SEEDS * fold + seed)
+                yield from draws_of(profiles, latency_ms, rows, test, where)
+
+
+def draws_of(
+    profiles: NetworkProfiles,
+    latency_ms: np.ndarray,
+    rows: np.ndarray,
+    test: np.ndarray,
+    where: tuple[str, str, str, int, int],
+) -> Iterator[Draw]:
+    """One calibration, and the best known platform rescaled, which it was chosen against."""
+    adaptation, error_quantile = calibrated(profiles, latency_ms, rows)
+    yield draw_of(
+        adaptation.mixture.latency_ms(profiles.subset(test)),
+        latency_ms[test],
+        where=where,
+        predictor="calibrated",
+        strategy=adaptation.chosen.strategy,
+        error_quantile=error_quantile,
+    )
+    rescaled = RescaledPlatform().fit(profiles.subset(rows), latency_ms[rows])
+    yield draw_of(
+        rescaled.latency_ms(profiles.subset(test)), latency_ms[test], where=where, predictor="rescaled platform"
+    )
+
+
 def main() -> None:
     """Train or evaluate."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -63,9 +142,15 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     config = read_config(arguments.config)
-    for device in arguments.device or DEVICES:
-        if arguments.step == "train":
+    devices = arguments.device or DEVICES
+    if arguments.step == "train":
+        for device in devices:
             train(config, device, arguments.run)
+        return
+    draws = [draw for device in devices for draw in evaluate(config, device, arguments.run)]
+    write_draws(draws, RESULTS)
+    print_summary(draws)
+    plot_learning_curves(draws, DEFAULT_SELECTION, "mape_percent", "MAPE, %", PLOT)
 
 
 if __name__ == "__main__":

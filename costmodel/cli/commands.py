@@ -1,7 +1,8 @@
 """The group of commands: our own, and those that other packages bring as plug-ins.
 
 A plug-in is an entry point in the group ``costmodel.commands``: its name is the
-command, its object a function that typer can read.  It is imported only when it
+command, its object a function that typer can read, or a ``typer.Typer`` with
+commands of its own.  It is imported only when it
 is asked for or listed, and one that cannot be loaded spoils no other command.
 """
 
@@ -20,7 +21,7 @@ from costmodel.errors import CostModelError, UnknownNameError
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
-__all__ = ["PLUGIN_GROUP", "Command", "CommandGroup"]
+__all__ = ["PLUGIN_GROUP", "Command", "CommandGroup", "SubcommandGroup"]
 
 PLUGIN_GROUP = "costmodel.commands"
 
@@ -37,11 +38,15 @@ class Command(TyperCommand):
         super().__init__(*args, params=[*(params or []), *_common_params()], **settings)
 
 
-class CommandGroup(TyperGroup):
-    """Commands that were registered here, then the plug-ins."""
+class SubcommandGroup(TyperGroup):
+    """A command that has commands, and takes the options every command takes."""
 
     def __init__(self, *args: Any, params: list[_ClickParameter] | None = None, **settings: Any) -> None:
         super().__init__(*args, params=[*(params or []), *_common_params()], **settings)
+
+
+class CommandGroup(SubcommandGroup):
+    """Commands that were registered here, then the plug-ins."""
 
     def list_commands(self, ctx: _ClickContext) -> list[str]:
         """Names of all commands."""
@@ -86,8 +91,10 @@ def _broken_command(plugin: EntryPoint, cause: Exception) -> _ClickCommand:
 
 
 def _command(
-    name: str, function: Callable[..., object], context_settings: dict[str, object] | None = None
+    name: str, function: Callable[..., object] | typer.Typer, context_settings: dict[str, object] | None = None
 ) -> _ClickCommand:
+    if isinstance(function, typer.Typer):
+        return typer.main.get_command(function)
     app = typer.Typer(add_completion=False, rich_markup_mode=None)
     app.command(name, cls=Command, context_settings=context_settings)(function)
     return typer.main.get_command(app)

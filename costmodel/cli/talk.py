@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from enum import IntEnum
 from typing import TypeVar
 
-__all__ = ["Verbosity", "is_debugging", "set_verbosity", "tracked", "wants_progress"]
+__all__ = ["Verbosity", "is_debugging", "say", "set_verbosity", "tracked", "wants_progress"]
 
 _Item = TypeVar("_Item")
 
@@ -41,6 +41,12 @@ def set_verbosity(verbosity: Verbosity) -> None:
 def is_debugging() -> bool:
     """Whether errors are to show where they were raised."""
     return _LOGGER.isEnabledFor(Verbosity.DEBUG)
+
+
+def say(message: str) -> None:
+    """Tell people something that is neither data nor a warning; nothing when they asked for quiet."""
+    if _LOGGER.isEnabledFor(Verbosity.NORMAL):
+        print(message, file=sys.stderr)
 
 
 def wants_progress() -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from costmodel.data.dataset import Dataset
 from costmodel.data.graph_store import GraphStore
+from costmodel.data.latency_table import read_latency_table
 from costmodel.data.timm_benchmark import (
     architecture_family,
     is_mislabelled,
@@ -126,34 +126,15 @@ class TableSource(_Source):
 
     def measurements(self) -> Iterator[MeasuredNetwork]:
         """Every row of the table."""
-        try:
-            with self.path.open(newline="") as stream:
-                rows = list(csv.DictReader(stream))
-        except (OSError, UnicodeDecodeError, csv.Error) as error:
-            raise DataError(f"{self.path} cannot be read as a CSV table: {error}.") from error
-        for line, row in enumerate(rows, start=2):
-            yield self._measurement(row, line)
-
-    def _measurement(self, row: dict[str, str], line: int) -> MeasuredNetwork:
-        try:
-            model, name = row["model"], row["platform"]
-            latency_ms, batch = float(row["latency_ms"]), int(row.get("batch") or 1)
-        except (KeyError, TypeError, ValueError) as error:
-            raise DataError(
-                f"{self.path}, line {line}: expected columns model, platform, latency_ms and optionally batch; "
-                f"got {row} ({error})."
-            ) from error
-        if not (np.isfinite(latency_ms) and latency_ms > 0 and batch > 0):
-            raise DataError(f"{self.path}, line {line}: latency_ms and batch must be above zero, got {row}.")
-        file = self.path.parent / model
-        return MeasuredNetwork(
-            network=model,
-            family=architecture_family(file.stem.lower()),
-            platform=named_platform(name),
-            batch=batch,
-            latency_ms=latency_ms,
-            read=lambda: load_graph(file),
-        )
+        for row in read_latency_table(self.path, needs_platform=True):
+            yield MeasuredNetwork(
+                network=row.model,
+                family=architecture_family(row.file.stem.lower()),
+                platform=named_platform(row.platform),
+                batch=row.batch or 1,
+                latency_ms=row.latency_ms,
+                read=lambda file=row.file: load_graph(file),  # type: ignore[misc]  # binds this row's file
+            )
 
 
 Source = Annotated[TimmSource | DatasetSource | TableSource, Field(discriminator="kind")]

@@ -2,29 +2,22 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from costmodel.calibration.cli.running import run_campaign
 from costmodel.cli.errors import FAILURE
 from costmodel.cli.options import BatchOption, FormatOption
 from costmodel.cli.output import Format, Output
-from costmodel.cli.talk import wants_progress
 from costmodel.errors import UsageError
 
 if TYPE_CHECKING:
-    from costmodel.calibration.campaign import Campaign, Progress
     from costmodel.calibration.sources import ModelSource
 
 __all__ = ["measure"]
-
-logger = logging.getLogger(__name__)
-
-_INTERRUPTED = 130
 
 
 def measure(
@@ -74,12 +67,7 @@ def measure(
         round_interval_s=interval,
         time_limit_s=time_limit,
     )
-    try:
-        with _progress_bar(campaign) as report:
-            records = campaign.run(report)
-    except KeyboardInterrupt:
-        logger.warning("stopped. Every finished visit is in %s; run the same command again to go on.", journal)
-        raise typer.Exit(_INTERRUPTED) from None
+    records = run_campaign(campaign)
     Output(form).write(MeasurementReport(records))
     measured = [source for source, record in zip(sources, records, strict=True) if record.latency_ms is not None]
     if dataset is not None:
@@ -113,29 +101,3 @@ def _networks(text: str, seed: int, batch: int) -> list[ModelSource]:
     if not count.isdecimal() or int(count) < 1:
         raise UsageError(f"cannot read --family {text!r}; expected NAME:COUNT, e.g. --family resnet:10")
     return [FamilyNetwork(name, seed + offset, batch) for offset in range(int(count))]
-
-
-@contextmanager
-def _progress_bar(campaign: Campaign) -> Iterator[Callable[[Progress], None] | None]:
-    if not wants_progress():
-        yield None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-    from rich.progress import Progress as Bar
-
-    columns = (
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("visits, left"),
-        TimeRemainingColumn(),
-        "{task.description}",
-    )
-    with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(campaign.platform)
-
-        def show(progress: Progress) -> None:
-            description = progress.last.model if progress.last else campaign.platform
-            bar.update(task, completed=progress.done, total=progress.total, description=description)
-
-        yield show

@@ -1,4 +1,4 @@
-"""For those who write a measurer: a test kit to subclass, and stand-ins for the other parts."""
+"""A test kit for those who write a measurer, and stand-ins for the other parts."""
 
 from __future__ import annotations
 

@@ -1,0 +1,72 @@
+"""What every way of calibrating ends in: a platform that is saved and a report that is shown."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from costmodel.cli.output import Format, Output
+from costmodel.cli.talk import say
+from costmodel.errors import UsageError
+
+if TYPE_CHECKING:
+    from costmodel.calibration.calibrate import Calibration
+    from costmodel.calibration.candidates import CandidatePool
+
+__all__ = ["NameOption", "PlatformFolderOption", "finish", "platform_folder", "report_problems", "suggestions"]
+
+logger = logging.getLogger(__name__)
+
+NameOption = Annotated[str, typer.Option("--name", "-n", metavar="NAME", help="What the platform is to be called.")]
+PlatformFolderOption = Annotated[
+    Path | None,
+    typer.Option("--output", "-o", metavar="DIR", help="Where to save it. Default: where `-p NAME` finds it."),
+]
+
+
+def platform_folder(name: str, output: Path | None) -> Path:
+    """Where to save the platform ``name``.
+
+    Raises:
+        UsageError: The name cannot be one.
+    """
+    from costmodel.platforms import named_platform
+    from costmodel.pretrained import saved_platform_folder
+
+    if named_platform(name).name != name:
+        raise UsageError(
+            f"cannot call a platform {name!r}; expected lower-case letters, digits, dots and dashes, "
+            f"e.g. {named_platform(name).name!r}."
+        )
+    return output or saved_platform_folder(name)
+
+
+def report_problems(problems: Iterable[str]) -> None:
+    """Say what could not be used."""
+    for problem in problems:
+        logger.warning("left out: %s", problem)
+
+
+def suggestions(calibration: Calibration, pool: CandidatePool, measured: Sequence[int]) -> list[str]:
+    """Names of five networks of ``pool``, other than those at the rows ``measured``, to measure next."""
+    from costmodel.calibration.report import suggest_next
+
+    rows = [row for row in range(len(pool.networks)) if row not in measured]
+    return suggest_next(calibration, pool.profiles.subset(rows), [pool.networks[row].name for row in rows])
+
+
+def finish(calibration: Calibration, folder: Path, form: Format, next_networks: Sequence[str] = ()) -> None:
+    """Save the platform and its reports in ``folder``, and show one."""
+    from costmodel.calibration.report import CalibrationReport, write_html
+    from costmodel.pretrained import save_adapter
+
+    save_adapter(calibration.adapter, folder)
+    report = CalibrationReport(calibration, suggestions=next_networks)
+    Output(Format.JSON, folder / "report.json").write(report)
+    write_html(report, folder / "report.html")
+    Output(form).write(report)
+    say(f"saved, with report.html, in {folder}")

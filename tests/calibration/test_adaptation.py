@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.stats import norm
+
+from costmodel.calibration.adaptation import adapt
+from costmodel.calibration.interval import error_quantile_of_few
+from costmodel.calibration.strategies import CalibrationStrategy, MixedPlatforms, RescaledPlatform
+from costmodel.calibration.testing import synthetic_profiles
+from costmodel.errors import DataError
+from costmodel.training import mape_percent
+
+
+def test_the_strategy_with_the_least_left_out_error_is_chosen():
+    profiles = synthetic_profiles(20)
+    latency_ms = profiles.latency_ms @ np.array([0.5, 0.0, 3.0])
+    adaptation = adapt(profiles, latency_ms, [RescaledPlatform(), MixedPlatforms()])
+    assert adaptation.chosen.strategy == "mixed platforms"
+    assert not adaptation.fell_back
+    assert adaptation.chosen.error_percent == min(candidate.error_percent for candidate in adaptation.candidates)
+
+
+def test_left_out_predictions_do_not_see_their_own_measurement():
+    profiles = synthetic_profiles(6)
+    latency_ms = profiles.latency_ms[:, 0].copy()
+    latency_ms[2] *= 50
+    left_out_ms = adapt(profiles, latency_ms, [RescaledPlatform()]).chosen.left_out_ms
+    np.testing.assert_allclose(left_out_ms[2], profiles.latency_ms[2, 0])
+
+
+def test_it_falls_back_to_the_best_known_platform():
+    class Wild(CalibrationStrategy):
+        name = "wild"
+
+        def _fit(self, profiles, latency_ms):
+            mixture = MixedPlatforms().fit(profiles, latency_ms)
+            return type(mixture)(100 * mixture.mix, mixture.factors)
+
+    profiles = synthetic_profiles(6)
+    adaptation = adapt(profiles, 2 * profiles.latency_ms[:, 1], [Wild()])
+    assert adaptation.fell_back
+    assert [candidate.strategy for candidate in adaptation.candidates] == ["rescaled platform", "wild"]
+    assert mape_percent(adaptation.mixture.latency_ms(profiles), 2 * profiles.latency_ms[:, 1]) < 1e-6
+
+
+@pytest.mark.parametrize("networks", [0, 2])
+def test_two_measurements_are_too_few(networks):
+    with pytest.raises(DataError, match=f"measurements of {networks} networks, expected at least 3"):
+        adapt(synthetic_profiles(networks), np.ones(networks))
+
+
+@pytest.mark.parametrize("count", [3, 6, 12, 30])
+def test_intervals_hold_nine_in_ten_whatever_the_number_of_errors(count):
+    rng = np.random.default_rng(count)
+    held = [
+        abs(new) <= error_quantile_of_few(errors)
+        for errors, new in ((rng.normal(size=count), rng.normal()) for _ in range(3000))
+    ]
+    assert 0.87 < np.mean(held) < 0.95
+
+
+def test_fewer_errors_make_wider_intervals():
+    widths = [error_quantile_of_few(np.ones(count)) for count in (3, 6, 12)]
+    assert widths == sorted(widths, reverse=True)
+    assert widths[-1] > norm.ppf(0.95)
+
+
+def test_no_error_is_nothing_to_go_by():
+    with pytest.raises(DataError, match="at least three measurements"):
+        error_quantile_of_few(np.empty(0))

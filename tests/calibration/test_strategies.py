@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from costmodel.calibration.strategies import (
+    CalibrationStrategy,
+    MixedPlatforms,
+    Mixture,
+    RescaledPlatform,
+    ScaledKernels,
+)
+from costmodel.calibration.testing import StrategyConformance, synthetic_profiles
+from costmodel.errors import DataError
+from costmodel.features.cost_term import CostTerm
+from costmodel.features.kernel_class import KernelClass
+
+
+class TestRescaledPlatform(StrategyConformance):
+    def make_strategy(self) -> CalibrationStrategy:
+        return RescaledPlatform()
+
+
+class TestMixedPlatforms(StrategyConformance):
+    def make_strategy(self) -> CalibrationStrategy:
+        return MixedPlatforms()
+
+
+class TestScaledKernels(StrategyConformance):
+    def make_strategy(self) -> CalibrationStrategy:
+        return ScaledKernels()
+
+
+def error(strategy: CalibrationStrategy, latency_ms: np.ndarray) -> float:
+    profiles = synthetic_profiles(len(latency_ms))
+    mixture = strategy.fit(profiles.subset(range(25)), latency_ms[:25])
+    return float(np.abs(mixture.latency_ms(profiles.subset(range(25, len(latency_ms)))) / latency_ms[25:] - 1).mean())
+
+
+def test_a_sum_of_two_platforms_is_found_by_mixing():
+    profiles = synthetic_profiles(60)
+    latency_ms = profiles.latency_ms @ np.array([0.5, 0.0, 3.0])
+    assert error(MixedPlatforms(), latency_ms) < 0.05 < error(RescaledPlatform(), latency_ms)
+
+
+def test_slow_convolutions_are_found_by_scaling_kernels():
+    profiles = synthetic_profiles(60)
+    slower = np.ones((len(KernelClass), len(CostTerm)))
+    slower[KernelClass.CONV] = 3
+    latency_ms = Mixture(np.array([1.0, 0, 0]), slower).latency_ms(profiles)
+    assert error(ScaledKernels(), latency_ms) < 0.85 * error(MixedPlatforms(), latency_ms)
+    assert ScaledKernels().fit(profiles, latency_ms).factors[KernelClass.CONV].max() > 1.5
+
+
+def test_the_rescaled_platform_is_the_nearest_one():
+    profiles = synthetic_profiles(20)
+    mixture = RescaledPlatform().fit(profiles, 7 * profiles.latency_ms[:, 2])
+    np.testing.assert_allclose(mixture.mix, [0, 0, 7])
+
+
+@pytest.mark.parametrize("latency_ms", [[1.0, -1.0], [1.0, np.nan], [1.0]])
+def test_labels_that_make_no_sense_are_refused(latency_ms):
+    with pytest.raises(DataError, match="mixed platforms"):
+        MixedPlatforms().fit(synthetic_profiles(2), np.array(latency_ms))
+
+
+def test_a_plug_in_that_fits_nothing_is_told():
+    class Nothing(CalibrationStrategy):
+        name = "nothing"
+
+        def _fit(self, profiles, latency_ms):
+            return Mixture(np.zeros(3), np.ones((len(KernelClass), len(CostTerm))))
+
+    with pytest.raises(DataError, match=r"nothing: .* 0\.0 ms"):
+        Nothing().fit(synthetic_profiles(2), np.ones(2))

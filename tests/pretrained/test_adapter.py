@@ -1,0 +1,134 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from costmodel.data.families import generate
+from costmodel.errors import DataError, UnknownNameError, WeightsError
+from costmodel.features import build_features
+from costmodel.features.cost_term import CostTerm
+from costmodel.features.kernel_class import KernelClass
+from costmodel.graph import load_graph
+from costmodel.platforms import named_platform
+from costmodel.predictor import Predictor
+from costmodel.pretrained import (
+    Adapter,
+    Bundle,
+    load_adapter,
+    load_bundle,
+    pretrained_platforms,
+    save_adapter,
+    save_bundle,
+    saved_platforms,
+    sum_by_kernel,
+)
+
+I9 = "i9-10940x-pt2.4-fp32-dynamo"
+RTX = "rtx3090-pt2.4-amp-nchw"
+
+
+@pytest.fixture
+def adapter(untrained_bundle: Bundle) -> Adapter:
+    """Half an i9 and twice a card, on which whatever it is that convolutions do takes four times as long."""
+    return Adapter(
+        platform=named_platform("board"),
+        weights="untrained",
+        fingerprint=untrained_bundle.fingerprint,
+        mix={I9: 0.5, RTX: 2.0},
+        factors={"CONV": (4.0, 4.0, 4.0, 4.0)},
+        error_quantile=0.5,
+    )
+
+
+def network():
+    return build_features(load_graph(generate("resnet", 0, weights=False)))
+
+
+def test_terms_add_up_to_the_prediction(untrained_bundle: Bundle):
+    features = network()
+    (term_ms,) = untrained_bundle.term_ms([features], [4])
+    names = [platform.name for platform in untrained_bundle.platforms]
+    for column, raw in enumerate(untrained_bundle.predict([features], names, [4])[0]):
+        np.testing.assert_allclose(term_ms[:, column].sum(axis=1), raw.op_ms, rtol=1e-5)
+
+
+def test_totals_by_kernel_keep_every_millisecond_in_its_class(untrained_bundle: Bundle):
+    features = network()
+    (term_ms,) = untrained_bundle.term_ms([features], [1])
+    totals = sum_by_kernel(term_ms, features.kernels)
+    assert totals.shape == (3, len(KernelClass), len(CostTerm))
+    np.testing.assert_allclose(totals.sum(axis=1), term_ms.sum(axis=0))
+    convs = features.kernels == KernelClass.CONV
+    np.testing.assert_allclose(totals[:, KernelClass.CONV], term_ms[convs].sum(axis=0))
+
+
+def test_operations_are_mixed_and_scaled_one_by_one(untrained_bundle: Bundle, adapter: Adapter):
+    features = network()
+    board, i9, rtx = untrained_bundle.with_adapter(adapter).predict([features], ["board", I9, RTX], [2])[0]
+    factor = np.where(features.kernels == KernelClass.CONV, 4.0, 1.0)
+    np.testing.assert_allclose(board.op_ms, factor * (0.5 * i9.op_ms + 2 * rtx.op_ms), rtol=1e-5)
+    assert board.op_ms.sum() == pytest.approx(board.latency_ms)
+    assert np.log(board.high_ms / board.latency_ms) == pytest.approx(0.5)
+
+
+def test_an_adapter_joins_weights_and_is_saved_with_them(untrained_bundle: Bundle, adapter: Adapter, tmp_path: Path):
+    joined = untrained_bundle.with_adapter(adapter)
+    assert "board" not in Predictor(untrained_bundle).platforms
+    save_bundle(joined, tmp_path)
+    assert load_bundle(tmp_path).config.adapters == (adapter,)
+    assert [platform.name for platform in pretrained_platforms(tmp_path)][-1] == "board"
+    again = joined.with_adapter(adapter.model_copy(update={"error_quantile": 0.1}))
+    assert [item.error_quantile for item in again.config.adapters] == [0.1]
+
+
+def test_an_adapter_of_other_weights_is_refused(untrained_bundle: Bundle, adapter: Adapter):
+    with pytest.raises(WeightsError, match=r"'board' was calibrated on weights 'untrained' .*calibrate it again"):
+        untrained_bundle.with_adapter(adapter.model_copy(update={"fingerprint": "0" * 64}))
+
+
+def test_a_name_that_weights_have_is_refused(untrained_bundle: Bundle, adapter: Adapter):
+    taken = adapter.model_copy(update={"platform": named_platform(I9)})
+    with pytest.raises(DataError, match="Rename one"):
+        Predictor(untrained_bundle).with_platform(taken)
+
+
+def test_a_saved_platform_is_found_by_folder_and_by_name(untrained_bundle, adapter, tmp_path: Path, monkeypatch):
+    monkeypatch.setenv("COSTMODEL_HOME", str(tmp_path))
+    save_adapter(adapter, tmp_path / "platforms" / "board")
+    assert load_adapter(tmp_path / "platforms" / "board") == adapter
+    assert [platform.name for platform in saved_platforms()] == ["board"]
+    for place in ("board", tmp_path / "platforms" / "board"):
+        assert "board" in Predictor(untrained_bundle).with_platform(place).platforms
+    with pytest.raises(UnknownNameError, match=r"'bord'.*board"):
+        Predictor(untrained_bundle).with_platform("bord")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"schema_version": 99}, "schema version"),
+        ({"mix": {I9: -1.0}}, "mix"),
+        ({"mix": {I9: 0.0}}, "every weight of the mix is zero"),
+        ({"factors": {"WARP": [1, 1, 1, 1]}}, "unknown kernel classes WARP"),
+    ],
+)
+def test_a_damaged_platform_is_refused(adapter: Adapter, tmp_path: Path, change, message):
+    save_adapter(adapter, tmp_path)
+    document = json.loads((tmp_path / "platform.json").read_text()) | change
+    (tmp_path / "platform.json").write_text(json.dumps(document))
+    with pytest.raises(WeightsError, match=message):
+        load_adapter(tmp_path)
+
+
+def test_a_mix_of_unknown_platforms_is_refused(adapter: Adapter):
+    with pytest.raises(UnknownNameError, match=RTX):
+        adapter.mix_of([I9])
+
+
+def test_a_disk_that_refuses_is_reported(adapter: Adapter, tmp_path: Path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(DataError, match="cannot write"):
+        save_adapter(adapter, tmp_path / "file" / "board")
