@@ -15,7 +15,6 @@ import argparse
 import csv
 import gzip
 import os
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -24,13 +23,13 @@ import numpy as np
 import torch
 from rich.progress import track
 
+from costmodel.calibration.network_profiles import NetworkProfiles
 from costmodel.data.families.nasbench201 import nasbench201_network
-from costmodel.data.families.nasbench201_cell import Cell
 from costmodel.features import GraphFeatures, build_features, feature_schema_hash
 from costmodel.graph import VOCABULARY, load_graph
 from costmodel.model import LatencyModel
 from costmodel.platforms import named_platform
-from costmodel.pretrained import Bundle, BundleConfig, load_bundle, save_bundle, sum_by_kernel
+from costmodel.pretrained import Bundle, BundleConfig, load_bundle, save_bundle
 from costmodel.training import FitConfig, TrainingSet, fit
 from costmodel.training.config import ModelShape
 
@@ -75,23 +74,16 @@ class Benchmark:
         return cls(tuple(row["arch"] for row in rows), latency_ms)
 
 
-def features_of(archs: Sequence[str], description: str) -> list[GraphFeatures]:
-    """Features of the network around each cell; cells that compute the same share them."""
-    known: dict[object, GraphFeatures] = {}
-    found = []
-    for arch in track(archs, description):
-        key = Cell.parse(arch).live_edges
-        if key not in known:
-            known[key] = build_features(load_graph(nasbench201_network(arch, weights=False)))
-        found.append(known[key])
-    return found
+def features_of(arch: str) -> GraphFeatures:
+    """Features of the network around a cell, with all its edges: it was measured as it is written."""
+    return build_features(load_graph(nasbench201_network(arch, every_edge=True, weights=False)))
 
 
 def train(run: Path) -> None:
     """Fit the members, and keep what they say of every cell."""
     benchmark = Benchmark.read()
     rows = np.sort(np.random.default_rng(0).permutation(len(benchmark.archs))[:TRAINING_CELLS])
-    features = features_of([benchmark.archs[row] for row in rows], "reading cells to train on")
+    features = [features_of(benchmark.archs[row]) for row in track(rows, "reading cells to train on")]
     data = TrainingSet(
         names=tuple(benchmark.archs[row] for row in rows),
         families=("nasbench201",) * len(rows),
@@ -122,15 +114,11 @@ def train(run: Path) -> None:
 
 def profile(run: Path) -> None:
     """Keep what the source devices' time goes into, for every cell."""
-    bundle, archs = load_bundle(run), Benchmark.read().archs
-    known: dict[object, np.ndarray] = {}
+    bundle = load_bundle(run)
     profiles = []
-    for arch in track(archs, "predicting every cell"):
-        key = Cell.parse(arch).live_edges
-        if key not in known:
-            features = build_features(load_graph(nasbench201_network(arch, weights=False)))
-            known[key] = sum_by_kernel(next(bundle.term_ms([features], [1])), features.kernels).astype(np.float32)
-        profiles.append(known[key])
+    for arch in track(Benchmark.read().archs, "predicting every cell"):
+        profile = NetworkProfiles.of_features(bundle, [features_of(arch)], [1])
+        profiles.append(profile.term_ms[0].astype(np.float32))
     np.savez(run / PROFILES, term_ms=np.stack(profiles))
 
 

@@ -14,7 +14,13 @@ __all__ = ["train"]
 
 def train(
     config: Annotated[
-        Path, typer.Argument(metavar="CONFIG", exists=True, dir_okay=False, help="What to train, on which data.")
+        Path,
+        typer.Argument(
+            metavar="CONFIG",
+            exists=True,
+            dir_okay=False,
+            help="What to train, on which data; or a CSV table: model (ONNX file), platform, latency_ms, batch.",
+        ),
     ],
     output: Annotated[
         Path | None,
@@ -22,9 +28,19 @@ def train(
     ] = None,
     resume: Annotated[bool, typer.Option(help="Go on where an interrupted run in the folder stopped.")] = True,
     seed: Annotated[int | None, typer.Option(min=0, help="Seed of the run, instead of CONFIG's.")] = None,
+    start_from: Annotated[
+        str | None,
+        typer.Option(
+            "--from", metavar="NAME_OR_DIR", help="Start from these weights, such as nnformer-base, not from nothing."
+        ),
+    ] = None,
 ) -> None:
     """Train weights."""
     from costmodel.training import train as run_training
 
     output_dir = output or Path("runs", config.stem)
-    print(run_training(config, output_dir, resume=resume, seed=seed, progress=wants_progress()))
+    print(
+        run_training(
+            config, output_dir, resume=resume, seed=seed, start_from=start_from, progress=wants_progress()
+        )
+    )

@@ -12,7 +12,7 @@ from costmodel.features import FEATURE_NAMES
 from costmodel.graph import VOCABULARY
 from costmodel.model import LatencyModelConfig, NNFormerConfig
 from costmodel.training.loop import FitConfig
-from costmodel.training.sources import Source
+from costmodel.training.sources import Source, TableSource
 
 __all__ = ["ModelShape", "TrainConfig", "read_config"]
 
@@ -81,11 +81,14 @@ class TrainConfig(BaseModel):
         model: Sizes of each member.
         fit: How each member is trained.
         sources: Where the measured networks come from.
+        start_from: Weights, a name or a folder, whose graph transformer to start from instead of from nothing;
+            then ``model`` says nothing of its sizes.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str
+    start_from: str | None = None
     members: int = Field(default=5, ge=2)
     model: ModelShape = ModelShape()
     fit: FitConfig = FitConfig()
@@ -95,9 +98,16 @@ class TrainConfig(BaseModel):
 def read_config(path: Path) -> TrainConfig:
     """Read a TOML file; relative paths in it are taken from its own folder.
 
+    A CSV table of measurements, see :class:`TableSource`, does as well: it is trained on with every setting at its
+    default, in as many members as the table has families, five at most.
+
     Raises:
         DataError: No such file, no TOML, or a key that is missing, unknown or of the wrong type.
     """
+    if path.suffix.lower() == ".csv":
+        source = TableSource(path=path)
+        families = {measurement.family for measurement in source.measurements()}
+        return TrainConfig(name=path.stem, members=min(max(len(families), 2), 5), sources=(source,))
     try:
         raw = tomllib.loads(path.read_text())
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:

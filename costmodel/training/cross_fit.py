@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,6 +40,7 @@ def cross_fit(
     members: int,
     run_dir: Path | None = None,
     on_epoch: Callable[[int, int, dict[str, float]], None] | None = None,
+    start_from: Sequence[LatencyModel] = (),
 ) -> CrossFit:
     """Train ``members`` models, each without one share of the families, and predict that share with it.
 
@@ -53,6 +54,7 @@ def cross_fit(
         members: How many, at least two.
         run_dir: Where each member keeps its checkpoints, ``member0``, ``member1`` ...
         on_epoch: Called with the member, the epoch and its metrics.
+        start_from: Trained models whose graph transformers the members start from, in turn; of the same sizes.
     """
     folds = data.family_folds(members, config.seed)
     trained = []
@@ -61,8 +63,11 @@ def cross_fit(
         seeded = config.model_copy(update={"seed": config.seed + index})
         torch.manual_seed(seeded.seed)
         kept = np.setdiff1d(np.arange(len(data)), rows)
+        untrained = LatencyModel(model)
+        if start_from:
+            untrained.trunk.load_state_dict(start_from[index % len(start_from)].trunk.state_dict())
         member = fit(
-            LatencyModel(model),
+            untrained,
             data.subset(kept),
             seeded,
             validation=data.subset(rows),

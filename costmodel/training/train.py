@@ -12,8 +12,9 @@ import numpy as np
 from costmodel.errors import DataError
 from costmodel.features import feature_schema_hash
 from costmodel.graph import VOCABULARY
+from costmodel.model import LatencyModelConfig
 from costmodel.platforms import Platform
-from costmodel.pretrained import Bundle, BundleConfig, save_bundle
+from costmodel.pretrained import Bundle, BundleConfig, load_bundle, save_bundle
 from costmodel.training.config import TrainConfig, read_config
 from costmodel.training.cross_fit import CrossFit, cross_fit
 from costmodel.training.progress import EpochProgress
@@ -29,7 +30,13 @@ _WIDEST_ERROR = 2.3
 
 
 def train(
-    config_path: Path, output_dir: Path, *, resume: bool = True, seed: int | None = None, progress: bool = False
+    config_path: Path,
+    output_dir: Path,
+    *,
+    resume: bool = True,
+    seed: int | None = None,
+    start_from: str | None = None,
+    progress: bool = False,
 ) -> TrainingReport:
     """Train what ``config_path`` describes and write the weights into ``output_dir``.
 
@@ -37,10 +44,11 @@ def train(
     ``held_out.csv`` (every network, platform, measured and predicted latency) at the end.
 
     Args:
-        config_path: A TOML file, see :class:`TrainConfig`.
+        config_path: A TOML file, see :class:`TrainConfig`, or a CSV table of measurements.
         output_dir: Folder of the run.
         resume: Go on from the checkpoints in the folder; otherwise they are removed.
         seed: Instead of the configuration's.
+        start_from: Instead of the configuration's.
         progress: Whether to show a progress bar on stderr.
 
     Raises:
@@ -50,7 +58,13 @@ def train(
     config = read_config(config_path)
     if seed is not None:
         config = config.model_copy(update={"fit": config.fit.model_copy(update={"seed": seed})})
+    if start_from is not None:
+        config = config.model_copy(update={"start_from": start_from})
+    started = load_bundle(config.start_from) if config.start_from else None
     data, platforms = gather(config.sources)
+    shape = config.model.for_platforms(len(platforms))
+    if started is not None:
+        shape = shape.model_copy(update={"trunk": started.config.model.trunk})
     if len(set(data.families)) < config.members:
         raise DataError(
             f"{config.members} members each leave out a share of the architecture families, but the data has only "
@@ -63,11 +77,12 @@ def train(
     with EpochProgress(config.members, config.fit.epochs, visible=progress) as bar:
         result = cross_fit(
             data,
-            config.model.for_platforms(len(platforms)),
+            shape,
             config.fit,
             members=config.members,
             run_dir=output_dir,
             on_epoch=bar.advance,
+            start_from=started.members if started else (),
         )
     report = TrainingReport(
         name=config.name,
@@ -75,13 +90,14 @@ def train(
         networks=len(data),
         errors=platform_errors(data, result.held_out_log_ms, result.folds),
     )
-    save_bundle(_bundle(config, data, platforms, result, report), output_dir)
+    save_bundle(_bundle(config, shape, data, platforms, result, report), output_dir)
     _write_evidence(output_dir, data, result, report)
     return report
 
 
 def _bundle(
     config: TrainConfig,
+    shape: LatencyModelConfig,
     data: TrainingSet,
     platforms: tuple[Platform, ...],
     result: CrossFit,
@@ -92,7 +108,7 @@ def _bundle(
     bundle_config = BundleConfig(
         feature_schema=feature_schema_hash(),
         name=config.name,
-        model=config.model.for_platforms(len(platforms)),
+        model=shape,
         members=config.members,
         platforms=platforms,
         seen_op_types=tuple(VOCABULARY[index] for index in seen if index),
@@ -106,6 +122,7 @@ def _provenance(config: TrainConfig, report: TrainingReport) -> dict[str, Any]:
     return {
         "networks": report.networks,
         "sources": [source.kind for source in config.sources],
+        "start_from": config.start_from,
         "fit": config.fit.model_dump(),
         "errors_on_left_out_families": [error.to_dict() for error in report.errors],
     }

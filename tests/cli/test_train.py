@@ -12,8 +12,8 @@ def calls(monkeypatch) -> list[tuple]:
     """What the training loop was asked for."""
     seen: list[tuple] = []
 
-    def train(config_path, output_dir, *, resume, seed, progress):
-        seen.append((config_path, output_dir, resume, seed, progress))
+    def train(config_path, output_dir, *, resume, seed, start_from, progress):
+        seen.append((config_path, output_dir, resume, seed, start_from, progress))
         return "the report"
 
     monkeypatch.setattr(costmodel.training, "train", train)
@@ -23,16 +23,16 @@ def calls(monkeypatch) -> list[tuple]:
 def test_options_reach_the_training_loop(run, calls, tmp_path):
     config = tmp_path / "small.toml"
     config.touch()
-    done = run("train", config, "--no-resume", "-o", tmp_path / "out", "--seed", 7)
+    done = run("train", config, "--no-resume", "-o", tmp_path / "out", "--seed", 7, "--from", "nnformer-base")
     assert (done.code, done.out) == (0, "the report\n")
-    assert calls == [(config, tmp_path / "out", False, 7, False)]
+    assert calls == [(config, tmp_path / "out", False, 7, "nnformer-base", False)]
 
 
 def test_defaults(run, calls, tmp_path):
     config = tmp_path / "small.toml"
     config.touch()
     run("train", config)
-    assert calls == [(config, Path("runs/small"), True, None, False)]
+    assert calls == [(config, Path("runs/small"), True, None, None, False)]
 
 
 def test_a_missing_config_is_wrong_usage(run, calls, tmp_path):

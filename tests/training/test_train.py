@@ -2,14 +2,17 @@ from __future__ import annotations
 
 import csv
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from costmodel import Predictor
 from costmodel.data.families import generate
 from costmodel.errors import DataError, WeightsError
+from costmodel.pretrained import load_bundle, save_bundle
 from costmodel.training import error_quantile, platform_errors, train
 from costmodel.training.config import read_config
 from costmodel.training.sources import TableSource, gather
@@ -91,10 +94,11 @@ def test_a_wrong_configuration_says_which_key(run: Path, text: str, said: str):
 @pytest.mark.parametrize(
     ("row", "said"),
     [
-        ("vgg-0.onnx,board,-1,1", "above zero"),
-        ("vgg-0.onnx,board,nan,1", "above zero"),
+        ("vgg-0.onnx,board,-1,1", "above 0"),
+        ("vgg-0.onnx,board,nan,1", "above 0"),
         ("vgg-0.onnx,board,fast,1", "line 2"),
-        ("vgg-0.onnx,board,3,0", "above zero"),
+        ("vgg-0.onnx,board,3,0", "batch of 1, 2, 3"),
+        ("vgg-0.onnx,,3,1", "platform is blank"),
         ("vgg-0.onnx,//,3,1", "no platform name"),
     ],
 )
@@ -112,7 +116,7 @@ def test_fewer_families_than_members_are_refused(run: Path):
 
 def test_an_empty_table_is_refused(run: Path):
     (run / "labels.csv").write_text("model,platform,latency_ms\n")
-    with pytest.raises(DataError, match="no measured network"):
+    with pytest.raises(DataError, match="has no rows"):
         gather([TableSource(path=run / "labels.csv")])
 
 
@@ -135,3 +139,20 @@ def test_coverage_is_judged_by_the_other_folds():
     assert first.coverage_percent == pytest.approx(
         50.0
     )  # the first fold's errors fit the second's width, not vice versa
+
+
+def test_a_table_alone_is_configuration_enough(run: Path):
+    config = read_config(run / "labels.csv")
+    assert (config.name, config.members) == ("labels", 3)
+    assert gather(config.sources)[0].platforms == ("board-a", "board-b")
+
+
+def test_training_starts_from_the_graph_transformer_of_other_weights(run: Path, untrained_bundle, monkeypatch):
+    save_bundle(untrained_bundle, run / "start")
+    monkeypatch.setattr(sys.modules["costmodel.training.cross_fit"], "fit", lambda model, *_, **__: model.eval())
+    train(run / "tiny.toml", run / "out", start_from=str(run / "start"))
+    started = load_bundle(run / "out")
+    assert [platform.name for platform in started.platforms] == ["board-a", "board-b"]
+    for member in started.members:
+        for name, tensor in untrained_bundle.members[0].trunk.state_dict().items():
+            assert torch.equal(member.trunk.state_dict()[name], tensor)

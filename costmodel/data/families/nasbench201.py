@@ -45,6 +45,7 @@ def nasbench201_network(
     image: int = 32,
     classes: int = 10,
     batch: int = 1,
+    every_edge: bool = False,
     weights: bool = True,
     seed: int = 0,
 ) -> ModelProto:
@@ -57,6 +58,7 @@ def nasbench201_network(
         image: Height and width of the input in pixels, a multiple of 4 because two stages halve it.
         classes: Number of classes.
         batch: Images per run.
+        every_edge: Whether to build edges without an effect too, see :meth:`Cell.apply`.
         weights: Whether to fill the weights in; see :meth:`Family.generate`.
         seed: Seed of the weights.
 
@@ -70,11 +72,28 @@ def nasbench201_network(
     if image % 4:
         raise UsageError(f"NAS-Bench-201 network: expected an image size that is a multiple of 4, got {image}.")
     net = NetworkBuilder(arch, batch=batch)
-    output = _network(net, Cell.parse(arch), cells=cells, channels=channels, image=image, classes=classes)
+    output = _network(
+        net,
+        Cell.parse(arch),
+        cells=cells,
+        channels=channels,
+        image=image,
+        classes=classes,
+        every_edge=every_edge,
+    )
     return net.to_model(output, weights_rng=np.random.default_rng(seed) if weights else None)
 
 
-def _network(net: NetworkBuilder, cell: Cell, *, cells: int, channels: int, image: int, classes: int) -> Tensor:
+def _network(
+    net: NetworkBuilder,
+    cell: Cell,
+    *,
+    cells: int,
+    channels: int,
+    image: int,
+    classes: int,
+    every_edge: bool = False,
+) -> Tensor:
     x = net.image(image)
     with net.scope("stem"):
         x = net.conv(x, channels, 3)
@@ -84,7 +103,7 @@ def _network(net: NetworkBuilder, cell: Cell, *, cells: int, channels: int, imag
                 x = _reduction(net, x, channels << stage)
         for index in range(cells):
             with net.scope(f"stage{stage}.cell{index}"):
-                x = cell.apply(net, x)
+                x = cell.apply(net, x, every_edge=every_edge)
     with net.scope("head"):
         x = net.activation(net.batch_norm(x), Activation.RELU)
     return net.classifier(x, classes)

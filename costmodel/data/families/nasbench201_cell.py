@@ -90,7 +90,7 @@ class Cell:
                 needed.add(edge.source)
         return tuple(edge for edge in open_edges if edge.source in reached and edge.target in needed)
 
-    def apply(self, net: NetworkBuilder, x: Tensor) -> Tensor:
+    def apply(self, net: NetworkBuilder, x: Tensor, *, every_edge: bool = False) -> Tensor:
         """Add the cell to ``net``, reading ``x``.
 
         Edges that ``none`` makes dead are left out, and with them the constant
@@ -98,13 +98,19 @@ class Cell:
         values, not the work.  A cell without any live edge still multiplies its
         input by zero, as the published network does, so the layers in front of
         it keep their place in the graph.
+
+        Args:
+            net: Where to add it.
+            x: Its input.
+            every_edge: Whether to build the dead edges all the same, ``none`` as a product by zero: a framework
+                that runs the network as it is written does that work.
         """
-        if not self.live_edges:
+        if not (every_edge or self.live_edges):
             return net.zeros_like(x)
         nodes: dict[int, Tensor] = {0: x}
         for target in range(1, _NODES):
             terms = []
-            for edge in self.live_edges:
+            for edge in self.edges if every_edge else self.live_edges:
                 if edge.target == target:
                     with net.scope(f"node{target}.from{edge.source}"):
                         terms.append(_operation(net, nodes[edge.source], edge.operation))
@@ -122,6 +128,8 @@ def _operation(net: NetworkBuilder, x: Tensor, operation: str) -> Tensor:
             return net.conv(net.activation(x, Activation.RELU), x.channels, 3)
         case "avg_pool_3x3":
             return net.avg_pool(x, 3, 1, padding=1)
+        case "none":
+            return net.zeros_like(x)
         case _:
             return x
 
