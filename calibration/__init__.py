@@ -1,6 +1,6 @@
-"""A new device: what it costs to run a model there, measured.
+"""A new device: choose networks, measure them there, fit a platform to that, and say how far to trust it.
 
-Names are imported when first used, so that listing the command ``costmodel measure`` costs next to nothing.
+Names are imported when first used, so that listing the commands of this room costs next to nothing.
 """
 
 from __future__ import annotations
@@ -10,12 +10,33 @@ from typing import TYPE_CHECKING
 from costmodel.lazy import lazy_names
 
 if TYPE_CHECKING:
+    from costmodel.calibration.adaptation import Adaptation, adapt
+    from costmodel.calibration.calibrate import Calibration, calibrate
     from costmodel.calibration.campaign import Campaign, Progress
+    from costmodel.calibration.candidates import CandidatePool, candidate_networks
+    from costmodel.calibration.measurement import Measurement
     from costmodel.calibration.measurers import Measurer, OnnxRuntimeMeasurer, RunTimes, VisitTiming
+    from costmodel.calibration.network_profiles import NetworkProfiles
+    from costmodel.calibration.selection import SelectionStrategy, selection_for
     from costmodel.calibration.sources import FamilyNetwork, ModelSource, OnnxFile
+    from costmodel.calibration.strategies import CalibrationStrategy
     from costmodel.calibration.weights import fill_weights
 
 __all__ = [
+    # A new platform
+    "Calibration",
+    "Measurement",
+    "calibrate",
+    # What it is made of
+    "Adaptation",
+    "CalibrationStrategy",
+    "NetworkProfiles",
+    "adapt",
+    # What to measure
+    "CandidatePool",
+    "SelectionStrategy",
+    "candidate_networks",
+    "selection_for",
     # Campaigns
     "Campaign",
     "Progress",
@@ -34,15 +55,26 @@ __all__ = [
 __getattr__, __dir__ = lazy_names(
     __name__,
     {
+        "Adaptation": "costmodel.calibration.adaptation",
+        "Calibration": "costmodel.calibration.calibrate",
+        "CalibrationStrategy": "costmodel.calibration.strategies",
         "Campaign": "costmodel.calibration.campaign",
+        "CandidatePool": "costmodel.calibration.candidates",
         "FamilyNetwork": "costmodel.calibration.sources",
+        "Measurement": "costmodel.calibration.measurement",
         "Measurer": "costmodel.calibration.measurers",
         "ModelSource": "costmodel.calibration.sources",
+        "NetworkProfiles": "costmodel.calibration.network_profiles",
         "OnnxFile": "costmodel.calibration.sources",
         "OnnxRuntimeMeasurer": "costmodel.calibration.measurers",
         "Progress": "costmodel.calibration.campaign",
         "RunTimes": "costmodel.calibration.measurers",
+        "SelectionStrategy": "costmodel.calibration.selection",
         "VisitTiming": "costmodel.calibration.measurers",
+        "adapt": "costmodel.calibration.adaptation",
+        "calibrate": "costmodel.calibration.calibrate",
+        "candidate_networks": "costmodel.calibration.candidates",
         "fill_weights": "costmodel.calibration.weights",
+        "selection_for": "costmodel.calibration.selection",
     },
 )

@@ -126,9 +126,13 @@ def _profiles(bundle: Bundle, measurements: Sequence[Measurement]) -> NetworkPro
 def _adapter(
     bundle: Bundle, platform: Platform, mixture: Mixture, error_quantile: float, provenance: dict[str, Any]
 ) -> Adapter:
-    mix = {known.name: float(part) for known, part in zip(bundle.config.platforms, mixture.mix, strict=True) if part}
+    mix = {
+        known.name: tuple(map(float, of_terms))
+        for known, of_terms in zip(bundle.config.platforms, mixture.mix, strict=True)
+        if of_terms.any()
+    }
     factors = {
-        kernel.name: tuple(float(factor) for factor in mixture.factors[kernel])
+        kernel.name: tuple(map(float, mixture.factors[kernel]))
         for kernel in KernelClass
         if not (mixture.factors[kernel] == 1).all()
     }

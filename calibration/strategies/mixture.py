@@ -17,14 +17,14 @@ class Mixture:
     """A new platform in terms of known ones; :class:`costmodel.pretrained.Adapter` has the equation.
 
     Attributes:
-        mix: What it has of each known platform; not negative, not all zero.
+        mix: What it has of each known platform, for each term of its cost; not negative, not all zero.
         factors: How many times as long each class of kernels takes, for each term of its cost; not negative.
     """
 
-    mix: Float[np.ndarray, "platforms"]
+    mix: Float[np.ndarray, "platforms terms"]
     factors: Float[np.ndarray, "kernels terms"]
 
     def latency_ms(self, profiles: NetworkProfiles) -> Float[np.ndarray, "networks"]:
         """Latency of each network on the new platform, milliseconds."""
-        latency: Float[np.ndarray, "networks"] = np.einsum("npkt,p,kt->n", profiles.term_ms, self.mix, self.factors)
+        latency: Float[np.ndarray, "networks"] = np.einsum("npkt,pt,kt->n", profiles.term_ms, self.mix, self.factors)
         return latency

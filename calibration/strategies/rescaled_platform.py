@@ -10,6 +10,7 @@ from jaxtyping import Float
 from costmodel.calibration.network_profiles import NetworkProfiles
 from costmodel.calibration.strategies.base import CalibrationStrategy
 from costmodel.calibration.strategies.mixture import Mixture
+from costmodel.features.cost_term import CostTerm
 
 __all__ = ["RescaledPlatform"]
 
@@ -26,6 +27,6 @@ class RescaledPlatform(CalibrationStrategy):
         log_ratio = np.log(latency_ms)[:, None] - np.log(profiles.latency_ms)
         scale = np.median(log_ratio, axis=0)
         best = int(np.abs(log_ratio - scale).mean(axis=0).argmin())
-        mix = np.zeros(profiles.num_platforms)
+        mix = np.zeros((profiles.num_platforms, len(CostTerm)))
         mix[best] = np.exp(scale[best])
         return Mixture(mix, np.ones(profiles.term_ms.shape[2:]))

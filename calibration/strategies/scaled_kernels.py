@@ -30,7 +30,7 @@ class ScaledKernels(CalibrationStrategy):
 
     def _fit(self, profiles: NetworkProfiles, latency_ms: Float[np.ndarray, "networks"]) -> Mixture:
         mix = MixedPlatforms().fit(profiles, latency_ms).mix
-        mixed = np.einsum("npkt,p->nkt", profiles.term_ms, mix)
+        mixed = np.einsum("npkt,pt->nkt", profiles.term_ms, mix)
         explain = mixed.reshape(len(profiles), -1) / latency_ms[:, None]
         factors = non_negative_least_deviations(explain, np.ones(explain.shape[1]), _SHRINKAGE)
         return Mixture(mix, factors.reshape(mixed.shape[1:]))

@@ -39,8 +39,4 @@ def train(
     from costmodel.training import train as run_training
 
     output_dir = output or Path("runs", config.stem)
-    print(
-        run_training(
-            config, output_dir, resume=resume, seed=seed, start_from=start_from, progress=wants_progress()
-        )
-    )
+    print(run_training(config, output_dir, resume=resume, seed=seed, start_from=start_from, progress=wants_progress()))

@@ -19,23 +19,25 @@ from costmodel.pretrained.folder import PLATFORM, SCHEMA_VERSION, parsed, read_d
 __all__ = ["Adapter", "load_adapter", "save_adapter", "sum_by_kernel"]
 
 _Factor = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+_OfTerms = tuple[_Factor, _Factor, _Factor, _Factor]
+"""One for each :class:`~costmodel.features.cost_term.CostTerm`."""
 
 
 class Adapter(BaseModel):
     r"""How the latency on a new platform follows from what weights predict for the platforms they know.
 
     .. math::
-        \mathrm{latency} = \sum_i \sum_t s_{k_i t} \sum_p w_p \, m_{ipt}
+        \mathrm{latency} = \sum_i \sum_t s_{k_i t} \sum_p w_{pt} \, m_{ipt}
 
     with :math:`m_{ipt}` the milliseconds of operation *i* on known platform *p* that go into
-    :class:`~costmodel.features.cost_term.CostTerm` *t*, :math:`w_p` what the new platform has of each known one,
-    and :math:`s_{kt}` how many times as long kernels of class *k* take on it.
+    :class:`~costmodel.features.cost_term.CostTerm` *t*, :math:`w_{pt}` what the new platform has of each known
+    one, and :math:`s_{kt}` how many times as long kernels of class *k* take on it.
 
     Attributes:
         platform: The new platform.
         weights: Name of the weights it was fitted on.
         fingerprint: :attr:`~costmodel.pretrained.Bundle.fingerprint` of those weights.
-        mix: What it has of each known platform, by name; platforms left out have no part in it.
+        mix: What it has of each term of a known platform, by name; platforms left out have no part in it.
         factors: For a class of kernels, by name, a factor for each term; 1 where left out.
         error_quantile: The absolute log error that nine in ten networks are expected to stay within.
         provenance: Measurements, settings, versions: free text for people.
@@ -47,21 +49,21 @@ class Adapter(BaseModel):
     platform: Platform
     weights: str
     fingerprint: str
-    mix: dict[str, _Factor] = Field(min_length=1)
-    factors: dict[str, tuple[_Factor, _Factor, _Factor, _Factor]] = {}
+    mix: dict[str, _OfTerms] = Field(min_length=1)
+    factors: dict[str, _OfTerms] = {}
     error_quantile: float = Field(ge=0, allow_inf_nan=False)
     provenance: dict[str, Any] = {}
 
     @model_validator(mode="after")
     def _says_something(self) -> Adapter:
-        if not any(self.mix.values()):
+        if not any(any(of_terms) for of_terms in self.mix.values()):
             raise ValueError("every weight of the mix is zero")
         unknown = self.factors.keys() - KernelClass.__members__.keys()
         if unknown:
             raise ValueError(f"unknown kernel classes {', '.join(sorted(unknown))}")
         return self
 
-    def mix_of(self, platforms: Sequence[str]) -> Float[np.ndarray, "platforms"]:
+    def mix_of(self, platforms: Sequence[str]) -> Float[np.ndarray, "platforms terms"]:
         """The mix as an array over known platforms.
 
         Raises:
@@ -70,7 +72,8 @@ class Adapter(BaseModel):
         for name in self.mix:
             if name not in platforms:
                 raise UnknownNameError("platform", name, platforms)
-        return np.array([self.mix.get(name, 0.0) for name in platforms])
+        nothing = (0.0,) * len(CostTerm)
+        return np.array([self.mix.get(name, nothing) for name in platforms])
 
     def op_ms(
         self,
@@ -88,7 +91,7 @@ class Adapter(BaseModel):
         factors = np.ones((len(KernelClass), len(CostTerm)))
         for name, of_terms in self.factors.items():
             factors[KernelClass[name]] = of_terms
-        mixed = np.einsum("npt,p->nt", term_ms, self.mix_of(platforms))
+        mixed = np.einsum("npt,pt->nt", term_ms, self.mix_of(platforms))
         milliseconds: Float[np.ndarray, "nodes"] = (mixed * factors[kernels]).sum(axis=1)
         return milliseconds
 

@@ -47,15 +47,21 @@ def test_slow_convolutions_are_found_by_scaling_kernels():
     profiles = synthetic_profiles(60)
     slower = np.ones((len(KernelClass), len(CostTerm)))
     slower[KernelClass.CONV] = 3
-    latency_ms = Mixture(np.array([1.0, 0, 0]), slower).latency_ms(profiles)
+    latency_ms = Mixture(np.outer([1.0, 0, 0], np.ones(len(CostTerm))), slower).latency_ms(profiles)
     assert error(ScaledKernels(), latency_ms) < 0.85 * error(MixedPlatforms(), latency_ms)
     assert ScaledKernels().fit(profiles, latency_ms).factors[KernelClass.CONV].max() > 1.5
+
+
+def test_a_card_in_large_batches_is_found_by_mixing():
+    profiles = synthetic_profiles(60)
+    latency_ms = profiles.term_ms[:, 1, :, : CostTerm.WEIGHT_BYTES].sum(axis=(1, 2))
+    assert error(MixedPlatforms(), latency_ms) < 0.05 < error(RescaledPlatform(), latency_ms)
 
 
 def test_the_rescaled_platform_is_the_nearest_one():
     profiles = synthetic_profiles(20)
     mixture = RescaledPlatform().fit(profiles, 7 * profiles.latency_ms[:, 2])
-    np.testing.assert_allclose(mixture.mix, [0, 0, 7])
+    np.testing.assert_allclose(mixture.mix, [[0] * 4, [0] * 4, [7] * 4])
 
 
 @pytest.mark.parametrize("latency_ms", [[1.0, -1.0], [1.0, np.nan], [1.0]])
@@ -69,7 +75,7 @@ def test_a_plug_in_that_fits_nothing_is_told():
         name = "nothing"
 
         def _fit(self, profiles, latency_ms):
-            return Mixture(np.zeros(3), np.ones((len(KernelClass), len(CostTerm))))
+            return Mixture(np.zeros((3, len(CostTerm))), np.ones((len(KernelClass), len(CostTerm))))
 
     with pytest.raises(DataError, match=r"nothing: .* 0\.0 ms"):
         Nothing().fit(synthetic_profiles(2), np.ones(2))
