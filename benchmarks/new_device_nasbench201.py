@@ -6,7 +6,8 @@
 The protocol is that of HELP (Lee et al., NeurIPS 2021): 900 cells of nine source devices to train on, six unseen
 devices.  ``train`` fits NN-Former to the source devices and keeps what it says of all 15,625 cells; an interrupted
 run goes on where it stopped.  ``evaluate`` calibrates it for each unseen device with 3 to 50 cells, ten seeds, beside
-ridge regression on the source devices' measured latencies, and writes ``benchmarks/results/nasbench201-devices.csv``.
+ridge regression on the source devices' measured latencies.  It writes ``benchmarks/results/new-device-nasbench201.csv``
+and draws ``docs/images/new-device-nasbench201.png``.
 """
 
 from __future__ import annotations
@@ -15,15 +16,21 @@ import argparse
 import csv
 import gzip
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
+from few_shot import SIZES, Draw, calibrated, draw_of, plot_learning_curves, print_summary, write_draws
 from rich.progress import track
+from sklearn.linear_model import Ridge
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from costmodel.calibration.network_profiles import NetworkProfiles
+from costmodel.calibration.selection import SELECTIONS, selection_for
 from costmodel.data.families.nasbench201 import nasbench201_network
 from costmodel.features import GraphFeatures, build_features, feature_schema_hash
 from costmodel.graph import VOCABULARY, load_graph
@@ -45,6 +52,14 @@ FIT = FitConfig(epochs=25, learning_rate=1e-3, graphs_per_step=8)
 LEAST_MS = 0.1
 """Disconnected cells are measured as next to nothing on some devices, which makes no sense as a percentage."""
 PROFILES = "profiles.npz"
+ROOT = Path(__file__).parents[1]
+RESULTS = ROOT / "benchmarks" / "results" / "new-device-nasbench201.csv"
+PLOT = ROOT / "docs" / "images" / "new-device-nasbench201.png"
+SEEDS = 10
+DEFAULT_SELECTION = "representative"
+SIZES_OF_OTHER_SELECTIONS = (10, 20)
+RIDGE = 0.3
+"""Penalty of the regression that ours is held against."""
 
 
 @dataclass(frozen=True)
@@ -122,6 +137,59 @@ def profile(run: Path) -> None:
     np.savez(run / PROFILES, term_ms=np.stack(profiles))
 
 
+def evaluate(run: Path) -> Iterator[Draw]:
+    """Calibrations for every unseen device, beside regression on the source devices' own measurements."""
+    benchmark = Benchmark.read()
+    profiles = NetworkProfiles(np.load(run / PROFILES)["term_ms"].astype(np.float64))
+    embedding = profiles.embedding()
+    for device, seed in track([(d, s) for d in UNSEEN_DEVICES for s in range(SEEDS)], "calibrating"):
+        latency_ms = benchmark.latency_ms[device]
+        known = np.flatnonzero(~np.isnan(latency_ms))
+        # Half of them, so that a selection without chance in it differs from seed to seed.
+        pool = np.random.default_rng(seed).permutation(known)[: len(known) // 2]
+        for name, size in [(name, size) for name in SELECTIONS for size in SIZES]:
+            if name != DEFAULT_SELECTION and size not in SIZES_OF_OTHER_SELECTIONS:
+                continue
+            rows = pool[selection_for(name).select(embedding[pool], size, seed=seed)]
+            test = np.setdiff1d(known, rows)
+            where = (device, device, name, size, seed)
+            adaptation, error_quantile = calibrated(profiles, latency_ms, rows)
+            yield draw_of(
+                adaptation.mixture.latency_ms(profiles.subset(test)),
+                latency_ms[test],
+                where=where,
+                predictor="calibrated",
+                strategy=adaptation.chosen.strategy,
+                error_quantile=error_quantile,
+            )
+            yield draw_of(
+                ridge_on_measurements(benchmark, rows, latency_ms)[test],
+                latency_ms[test],
+                where=where,
+                predictor="ridge on measurements",
+            )
+
+
+def ridge_on_measurements(benchmark: Benchmark, rows: np.ndarray, latency_ms: np.ndarray) -> np.ndarray:
+    """Every cell's latency, from what the source devices were measured to take for it: no network to predict with."""
+    known = np.stack([np.nan_to_num(benchmark.latency_ms[device], nan=LEAST_MS) for device in SOURCE_DEVICES], axis=1)
+    regression = make_pipeline(StandardScaler(), Ridge(alpha=RIDGE)).fit(np.log(known[rows]), np.log(latency_ms[rows]))
+    return np.exp(regression.predict(np.log(known)))
+
+
+def print_means(draws: list[Draw]) -> None:
+    """The published figure: Spearman's correlation, its mean over the devices; here with its spread over seeds."""
+    groups: dict[tuple[int, str, str], dict[int, list[float]]] = {}
+    for draw in draws:
+        of_seeds = groups.setdefault((draw.networks, draw.selection, draw.predictor), {})
+        of_seeds.setdefault(draw.seed, []).append(draw.spearman)
+    for (size, selection, predictor), of_seeds in sorted(groups.items()):
+        means = np.array([np.mean(of_devices) for of_devices in of_seeds.values()])
+        print(
+            f"all devices k={size:<3} {selection:<15} {predictor:<22} Spearman {means.mean():.4f} +- {means.std():.4f}"
+        )
+
+
 def main() -> None:
     """Train or evaluate."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -132,6 +200,12 @@ def main() -> None:
     if arguments.step == "train":
         train(arguments.run)
         profile(arguments.run)
+        return
+    draws = list(evaluate(arguments.run))
+    write_draws(draws, RESULTS)
+    print_summary(draws)
+    print_means(draws)
+    plot_learning_curves(draws, DEFAULT_SELECTION, "spearman", "Spearman's rank correlation", PLOT)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from jaxtyping import Float
 from costmodel.calibration.network_profiles import NetworkProfiles
 from costmodel.calibration.strategies import (
     CalibrationStrategy,
+    Corrected,
     MixedPlatforms,
     Mixture,
     RescaledPlatform,
@@ -24,7 +25,13 @@ __all__ = ["LEAST_MEASUREMENTS", "STRATEGIES", "Adaptation", "Candidate", "adapt
 LEAST_MEASUREMENTS = 3
 """With one left out, two remain: a line through one point fits anything."""
 
-STRATEGIES: tuple[CalibrationStrategy, ...] = (RescaledPlatform(), MixedPlatforms(), ScaledKernels())
+STRATEGIES: tuple[CalibrationStrategy, ...] = (
+    RescaledPlatform(),
+    MixedPlatforms(),
+    ScaledKernels(),
+    Corrected(RescaledPlatform()),
+    Corrected(ScaledKernels()),
+)
 """From the stiffest to the most flexible."""
 
 
@@ -86,7 +93,8 @@ def adapt(
             "with fewer nobody can tell how far off the result is. Measure more networks."
         )
     baseline = RescaledPlatform()
-    tried = (baseline, *(strategy for strategy in strategies if strategy.name != baseline.name))
+    others = [strategy for strategy in strategies if strategy.name != baseline.name]
+    tried = (baseline, *(strategy for strategy in others if strategy.least_networks < len(profiles)))
     candidates = tuple(_tried(strategy, profiles, latency_ms) for strategy in tried)
     best = int(np.argmin([candidate.error_percent for candidate in candidates]))
     return Adaptation(tried[best].fit(profiles, latency_ms), candidates[best], candidates)
@@ -97,7 +105,7 @@ def _tried(
 ) -> Candidate:
     everything = np.arange(len(profiles))
     left_out_ms = np.empty(len(profiles))
-    for row in everything:
+    for row in range(len(profiles)):
         others = np.delete(everything, row)
         mixture = strategy.fit(profiles.subset(others), latency_ms[others])
         left_out_ms[row] = mixture.latency_ms(profiles.subset([row]))[0]

@@ -15,7 +15,7 @@ from costmodel.calibration.adaptation import STRATEGIES, Adaptation, adapt
 from costmodel.calibration.interval import error_quantile_of_few
 from costmodel.calibration.measurement import Measurement
 from costmodel.calibration.network_profiles import NetworkProfiles
-from costmodel.calibration.strategies import CalibrationStrategy, Mixture
+from costmodel.calibration.strategies import CalibrationStrategy, LogCorrection, Mixture
 from costmodel.features.kernel_class import KernelClass
 from costmodel.platforms import Platform, named_platform
 from costmodel.predictor import Predictor
@@ -143,10 +143,19 @@ def _adapter(
             "fingerprint": bundle.fingerprint,
             "mix": mix,
             "factors": factors,
+            "correction": _correction(bundle, mixture.correction),
             "error_quantile": error_quantile,
             "provenance": provenance,
         }
     )
+
+
+def _correction(bundle: Bundle, correction: LogCorrection | None) -> dict[str, Any] | None:
+    if correction is None:
+        return None
+    names = [platform.name for platform in bundle.config.platforms]
+    weights = dict(zip(names, map(float, correction.weights), strict=True))
+    return {"offset": correction.offset, "weights": weights, "limit": correction.limit}
 
 
 def _evidence(measurement: Measurement) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from costmodel.features import GraphFeatures
 from costmodel.features.cost_term import CostTerm
@@ -51,7 +51,7 @@ class NetworkProfiles:
     @property
     def num_platforms(self) -> int:
         """How many platforms are known."""
-        return self.term_ms.shape[1]
+        return int(self.term_ms.shape[1])
 
     @property
     def latency_ms(self) -> Float[np.ndarray, "networks platforms"]:
@@ -59,7 +59,7 @@ class NetworkProfiles:
         latency: Float[np.ndarray, "networks platforms"] = self.term_ms.sum(axis=(2, 3))
         return latency
 
-    def subset(self, rows: Iterable[int]) -> NetworkProfiles:
+    def subset(self, rows: Iterable[int] | Int[np.ndarray, "rows"]) -> NetworkProfiles:
         """The networks at ``rows``."""
         return NetworkProfiles(self.term_ms[np.fromiter(rows, dtype=np.int64)])
 

@@ -41,5 +41,5 @@ def measurements_from_rows(models: Iterable[Sequence[TableRow]]) -> tuple[list[M
         try:
             measurements.append(Measurement.of_model(first.file, latency_ms, batch=first.batch, name=first.model))
         except CostModelError as error:
-            problems.append(f"line {first.line}: {error}")
+            problems.append(f"line {first.line} is left out: {error}")
     return measurements, problems

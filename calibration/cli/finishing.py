@@ -11,13 +11,12 @@ import typer
 
 from costmodel.cli.output import Format, Output
 from costmodel.cli.talk import say
-from costmodel.errors import UsageError
 
 if TYPE_CHECKING:
     from costmodel.calibration.calibrate import Calibration
     from costmodel.calibration.candidates import CandidatePool
 
-__all__ = ["NameOption", "PlatformFolderOption", "finish", "platform_folder", "report_problems", "suggestions"]
+__all__ = ["NameOption", "PlatformFolderOption", "finish", "next_networks", "platform_folder", "warn_of"]
 
 logger = logging.getLogger(__name__)
 
@@ -32,26 +31,21 @@ def platform_folder(name: str, output: Path | None) -> Path:
     """Where to save the platform ``name``.
 
     Raises:
-        UsageError: The name cannot be one.
+        DataError: The name has no letter or digit.
     """
     from costmodel.platforms import named_platform
     from costmodel.pretrained import saved_platform_folder
 
-    if named_platform(name).name != name:
-        raise UsageError(
-            f"cannot call a platform {name!r}; expected lower-case letters, digits, dots and dashes, "
-            f"e.g. {named_platform(name).name!r}."
-        )
-    return output or saved_platform_folder(name)
+    return output or saved_platform_folder(named_platform(name).name)
 
 
-def report_problems(problems: Iterable[str]) -> None:
-    """Say what could not be used."""
+def warn_of(problems: Iterable[str]) -> None:
+    """Say what could not be used, or is odd."""
     for problem in problems:
-        logger.warning("left out: %s", problem)
+        logger.warning("%s", problem)
 
 
-def suggestions(calibration: Calibration, pool: CandidatePool, measured: Sequence[int]) -> list[str]:
+def next_networks(calibration: Calibration, pool: CandidatePool, measured: Sequence[int]) -> list[str]:
     """Names of five networks of ``pool``, other than those at the rows ``measured``, to measure next."""
     from costmodel.calibration.report import suggest_next
 
@@ -59,13 +53,13 @@ def suggestions(calibration: Calibration, pool: CandidatePool, measured: Sequenc
     return suggest_next(calibration, pool.profiles.subset(rows), [pool.networks[row].name for row in rows])
 
 
-def finish(calibration: Calibration, folder: Path, form: Format, next_networks: Sequence[str] = ()) -> None:
+def finish(calibration: Calibration, folder: Path, form: Format, suggestions: Sequence[str] = ()) -> None:
     """Save the platform and its reports in ``folder``, and show one."""
     from costmodel.calibration.report import CalibrationReport, write_html
     from costmodel.pretrained import save_adapter
 
     save_adapter(calibration.adapter, folder)
-    report = CalibrationReport(calibration, suggestions=next_networks)
+    report = CalibrationReport(calibration, suggestions=suggestions)
     Output(Format.JSON, folder / "report.json").write(report)
     write_html(report, folder / "report.html")
     Output(form).write(report)

@@ -1,9 +1,20 @@
 """Ways of fitting a new platform to a few measurements."""
 
 from costmodel.calibration.strategies.base import CalibrationStrategy
+from costmodel.calibration.strategies.corrected import Corrected
 from costmodel.calibration.strategies.mixed_platforms import MixedPlatforms
-from costmodel.calibration.strategies.mixture import Mixture
+from costmodel.calibration.strategies.mixture import LogCorrection, Mixture
 from costmodel.calibration.strategies.rescaled_platform import RescaledPlatform
 from costmodel.calibration.strategies.scaled_kernels import ScaledKernels
 
-__all__ = ["CalibrationStrategy", "MixedPlatforms", "Mixture", "RescaledPlatform", "ScaledKernels"]
+__all__ = [
+    # what is fitted
+    "LogCorrection",
+    "Mixture",
+    # how
+    "CalibrationStrategy",
+    "Corrected",
+    "MixedPlatforms",
+    "RescaledPlatform",
+    "ScaledKernels",
+]

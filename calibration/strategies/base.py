@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import ClassVar
 
 import numpy as np
 from jaxtyping import Float
@@ -21,10 +20,10 @@ class CalibrationStrategy(ABC):
     A plug-in writes :meth:`_fit`.  Subclass :class:`costmodel.calibration.testing.StrategyConformance` to test one.
     """
 
-    name: ClassVar[str]
+    name: str
     """How reports call it."""
 
-    least_networks: ClassVar[int] = 1
+    least_networks: int = 1
     """Fewer than that tell it nothing."""
 
     @abstractmethod

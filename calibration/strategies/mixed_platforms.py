@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 import numpy as np
 from jaxtyping import Float
 
@@ -33,8 +31,8 @@ class MixedPlatforms(CalibrationStrategy):
     batch 1 has little in common with a processor, but the same card in large batches has.
     """
 
-    name: ClassVar[str] = "mixed platforms"
-    least_networks: ClassVar[int] = 2
+    name = "mixed platforms"
+    least_networks = 2
 
     def _fit(self, profiles: NetworkProfiles, latency_ms: Float[np.ndarray, "networks"]) -> Mixture:
         by_term = profiles.term_ms.sum(axis=2)

@@ -9,7 +9,28 @@ from jaxtyping import Float
 
 from costmodel.calibration.network_profiles import NetworkProfiles
 
-__all__ = ["Mixture"]
+__all__ = ["LogCorrection", "Mixture"]
+
+
+@dataclass(frozen=True)
+class LogCorrection:
+    """A correction of a whole network's log latency, linear in the log latencies on known platforms.
+
+    Attributes:
+        offset: Its value where all of those are zero.
+        weights: What a known platform's log latency, of milliseconds, adds.
+        limit: It is cut off there, up and down: far from what was measured, a straight line leads anywhere.
+    """
+
+    offset: float
+    weights: Float[np.ndarray, "platforms"]
+    limit: float
+
+    def of(self, latency_ms: Float[np.ndarray, "networks platforms"]) -> Float[np.ndarray, "networks"]:
+        """The correction of each network, from its latencies on known platforms."""
+        linear = self.offset + np.log(latency_ms) @ self.weights
+        correction: Float[np.ndarray, "networks"] = np.clip(linear, -self.limit, self.limit)
+        return correction
 
 
 @dataclass(frozen=True)
@@ -19,12 +40,16 @@ class Mixture:
     Attributes:
         mix: What it has of each known platform, for each term of its cost; not negative, not all zero.
         factors: How many times as long each class of kernels takes, for each term of its cost; not negative.
+        correction: What is to be added to the log latency of the whole network.
     """
 
     mix: Float[np.ndarray, "platforms terms"]
     factors: Float[np.ndarray, "kernels terms"]
+    correction: LogCorrection | None = None
 
     def latency_ms(self, profiles: NetworkProfiles) -> Float[np.ndarray, "networks"]:
         """Latency of each network on the new platform, milliseconds."""
         latency: Float[np.ndarray, "networks"] = np.einsum("npkt,pt,kt->n", profiles.term_ms, self.mix, self.factors)
+        if self.correction is not None:
+            latency = latency * np.exp(self.correction.of(profiles.latency_ms))
         return latency

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 import numpy as np
 from jaxtyping import Float
 
@@ -21,7 +19,7 @@ class RescaledPlatform(CalibrationStrategy):
     One number is fitted, so one measurement will do; what every better strategy is held against.
     """
 
-    name: ClassVar[str] = "rescaled platform"
+    name = "rescaled platform"
 
     def _fit(self, profiles: NetworkProfiles, latency_ms: Float[np.ndarray, "networks"]) -> Mixture:
         log_ratio = np.log(latency_ms)[:, None] - np.log(profiles.latency_ms)

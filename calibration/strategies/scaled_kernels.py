@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 import numpy as np
 from jaxtyping import Float
 
@@ -25,8 +23,8 @@ class ScaledKernels(CalibrationStrategy):
     Most factors stay near one: only those move that several measured networks agree on.
     """
 
-    name: ClassVar[str] = "scaled kernels"
-    least_networks: ClassVar[int] = 2
+    name = "scaled kernels"
+    least_networks = 2
 
     def _fit(self, profiles: NetworkProfiles, latency_ms: Float[np.ndarray, "networks"]) -> Mixture:
         mix = MixedPlatforms().fit(profiles, latency_ms).mix

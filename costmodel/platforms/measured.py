@@ -8,7 +8,7 @@ from costmodel.errors import DataError
 from costmodel.platforms.environment import Environment, device_slug, runtime_slug
 from costmodel.platforms.platform import Platform, PlatformKind
 
-__all__ = ["measured_platform", "named_platform"]
+__all__ = ["measured_platform", "named_platform", "platform_slug"]
 
 
 def measured_platform(name: str, environment: Environment, precision: str = "fp32") -> Platform:
@@ -31,13 +31,18 @@ def measured_platform(name: str, environment: Environment, precision: str = "fp3
     )
 
 
+def platform_slug(name: str) -> str:
+    """``name`` as platforms are called: lower-case letters, digits, dots and dashes; empty if nothing is left."""
+    return re.sub(r"[^a-z0-9.]+", "-", name.lower()).strip("-.")
+
+
 def named_platform(name: str) -> Platform:
     """A platform of which only the name is known, such as one in a table of measurements.
 
     Raises:
         DataError: The name has no letter or digit to make a platform name of.
     """
-    slug = re.sub(r"[^a-z0-9.]+", "-", name.lower()).strip("-.")
+    slug = platform_slug(name)
     if not slug:
         raise DataError(f"{name!r} is no platform name: it needs at least one letter or digit.")
     kind = PlatformKind.GPU if re.search(r"gpu|cuda|rtx|gtx|\d+ti", slug) else PlatformKind.CPU

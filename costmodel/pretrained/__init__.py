@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from costmodel.lazy import lazy_names
 
 if TYPE_CHECKING:
-    from costmodel.pretrained.adapter import Adapter, load_adapter, save_adapter, sum_by_kernel
+    from costmodel.pretrained.adapter import Adapter, AdapterCorrection, load_adapter, save_adapter, sum_by_kernel
     from costmodel.pretrained.bundle import Bundle, BundleConfig, RawPrediction, load_bundle, save_bundle
     from costmodel.pretrained.folder import pretrained_names, pretrained_platforms
     from costmodel.pretrained.saved import find_platform_folder, saved_platform_folder, saved_platforms
@@ -24,6 +24,7 @@ __all__ = [
     "save_bundle",
     # platforms that join later
     "Adapter",
+    "AdapterCorrection",
     "find_platform_folder",
     "load_adapter",
     "save_adapter",
@@ -39,6 +40,7 @@ __getattr__, __dir__ = lazy_names(
     __name__,
     {
         "Adapter": "costmodel.pretrained.adapter",
+        "AdapterCorrection": "costmodel.pretrained.adapter",
         "Bundle": "costmodel.pretrained.bundle",
         "BundleConfig": "costmodel.pretrained.bundle",
         "RawPrediction": "costmodel.pretrained.bundle",

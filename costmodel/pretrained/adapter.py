@@ -16,22 +16,45 @@ from costmodel.features.kernel_class import KernelClass
 from costmodel.platforms import Platform
 from costmodel.pretrained.folder import PLATFORM, SCHEMA_VERSION, parsed, read_document
 
-__all__ = ["Adapter", "load_adapter", "save_adapter", "sum_by_kernel"]
+__all__ = ["Adapter", "AdapterCorrection", "load_adapter", "save_adapter", "sum_by_kernel"]
 
+_Finite = Annotated[float, Field(allow_inf_nan=False)]
 _Factor = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 _OfTerms = tuple[_Factor, _Factor, _Factor, _Factor]
 """One for each :class:`~costmodel.features.cost_term.CostTerm`."""
+
+
+class AdapterCorrection(BaseModel):
+    """A network's correction, linear in its log latencies on known platforms.
+
+    Attributes:
+        offset: Its value where all of those are zero.
+        weights: What the log latency, of milliseconds, on a known platform adds, by name.
+        limit: It is cut off there, up and down.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    offset: _Finite
+    weights: dict[str, _Finite]
+    limit: float = Field(ge=0, allow_inf_nan=False)
+
+    def of(self, latency_ms: Float[np.ndarray, "platforms"], platforms: Sequence[str]) -> float:
+        """The correction of a network that takes ``latency_ms`` on ``platforms``."""
+        weights = np.array([self.weights.get(name, 0.0) for name in platforms])
+        return float(np.clip(self.offset + np.log(latency_ms) @ weights, -self.limit, self.limit))
 
 
 class Adapter(BaseModel):
     r"""How the latency on a new platform follows from what weights predict for the platforms they know.
 
     .. math::
-        \mathrm{latency} = \sum_i \sum_t s_{k_i t} \sum_p w_{pt} \, m_{ipt}
+        \mathrm{latency} = e^{\gamma} \sum_i \sum_t s_{k_i t} \sum_p w_{pt} \, m_{ipt}
 
     with :math:`m_{ipt}` the milliseconds of operation *i* on known platform *p* that go into
     :class:`~costmodel.features.cost_term.CostTerm` *t*, :math:`w_{pt}` what the new platform has of each known
-    one, and :math:`s_{kt}` how many times as long kernels of class *k* take on it.
+    one, :math:`s_{kt}` how many times as long kernels of class *k* take on it, and :math:`\gamma` a
+    :class:`AdapterCorrection` of the network as a whole.
 
     Attributes:
         platform: The new platform.
@@ -39,6 +62,7 @@ class Adapter(BaseModel):
         fingerprint: :attr:`~costmodel.pretrained.Bundle.fingerprint` of those weights.
         mix: What it has of each term of a known platform, by name; platforms left out have no part in it.
         factors: For a class of kernels, by name, a factor for each term; 1 where left out.
+        correction: Of the whole network's log latency.
         error_quantile: The absolute log error that nine in ten networks are expected to stay within.
         provenance: Measurements, settings, versions: free text for people.
     """
@@ -51,6 +75,7 @@ class Adapter(BaseModel):
     fingerprint: str
     mix: dict[str, _OfTerms] = Field(min_length=1)
     factors: dict[str, _OfTerms] = {}
+    correction: AdapterCorrection | None = None
     error_quantile: float = Field(ge=0, allow_inf_nan=False)
     provenance: dict[str, Any] = {}
 
@@ -93,6 +118,8 @@ class Adapter(BaseModel):
             factors[KernelClass[name]] = of_terms
         mixed = np.einsum("npt,pt->nt", term_ms, self.mix_of(platforms))
         milliseconds: Float[np.ndarray, "nodes"] = (mixed * factors[kernels]).sum(axis=1)
+        if self.correction is not None:
+            milliseconds = milliseconds * np.exp(self.correction.of(term_ms.sum(axis=(0, 2)), platforms))
         return milliseconds
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from costmodel.platforms import Platform
+from costmodel.platforms import Platform, platform_slug
 from costmodel.pretrained.folder import PLATFORM, joined_platform
 
 __all__ = ["HOME_VARIABLE", "find_platform_folder", "saved_platform_folder", "saved_platforms"]
@@ -16,15 +16,15 @@ HOME_VARIABLE = "COSTMODEL_HOME"
 
 def saved_platform_folder(name: str) -> Path:
     """Where the platform ``name`` is kept; it need not exist."""
-    return _root() / name
+    return _root() / platform_slug(name)
 
 
 def find_platform_folder(name_or_dir: str | Path) -> Path | None:
     """The folder of a platform that was saved: the folder given, or the one kept under that name."""
-    for folder in (Path(name_or_dir), saved_platform_folder(str(name_or_dir))):
-        if (folder / PLATFORM).is_file():
-            return folder
-    return None
+    if (Path(name_or_dir) / PLATFORM).is_file():
+        return Path(name_or_dir)
+    kept = saved_platform_folder(str(name_or_dir))
+    return kept if (kept / PLATFORM).is_file() else None
 
 
 def saved_platforms() -> tuple[Platform, ...]:

@@ -3,8 +3,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from costmodel.calibration.network_profiles import NetworkProfiles
 from costmodel.calibration.strategies import (
     CalibrationStrategy,
+    Corrected,
     MixedPlatforms,
     Mixture,
     RescaledPlatform,
@@ -29,6 +31,11 @@ class TestMixedPlatforms(StrategyConformance):
 class TestScaledKernels(StrategyConformance):
     def make_strategy(self) -> CalibrationStrategy:
         return ScaledKernels()
+
+
+class TestCorrected(StrategyConformance):
+    def make_strategy(self) -> CalibrationStrategy:
+        return Corrected(ScaledKernels())
 
 
 def error(strategy: CalibrationStrategy, latency_ms: np.ndarray) -> float:
@@ -56,6 +63,20 @@ def test_a_card_in_large_batches_is_found_by_mixing():
     profiles = synthetic_profiles(60)
     latency_ms = profiles.term_ms[:, 1, :, : CostTerm.WEIGHT_BYTES].sum(axis=(1, 2))
     assert error(MixedPlatforms(), latency_ms) < 0.05 < error(RescaledPlatform(), latency_ms)
+
+
+def test_a_quotient_of_two_platforms_is_found_by_correcting():
+    profiles = synthetic_profiles(60)
+    latency_ms = profiles.latency_ms[:, 0] ** 1.5 / profiles.latency_ms[:, 1] ** 0.5
+    assert error(Corrected(RescaledPlatform()), latency_ms) < 0.5 * error(RescaledPlatform(), latency_ms)
+
+
+def test_a_correction_does_not_run_away():
+    profiles = synthetic_profiles(20)
+    mixture = Corrected(RescaledPlatform()).fit(profiles, profiles.latency_ms[:, 0] ** 1.2)
+    huge = NetworkProfiles(1e6 * profiles.term_ms)
+    measured = np.abs(mixture.correction.of(profiles.latency_ms)).max()
+    assert np.abs(mixture.correction.of(huge.latency_ms)).max() <= 1.5 * measured + 1e-9
 
 
 def test_the_rescaled_platform_is_the_nearest_one():

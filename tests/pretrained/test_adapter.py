@@ -16,6 +16,7 @@ from costmodel.platforms import named_platform
 from costmodel.predictor import Predictor
 from costmodel.pretrained import (
     Adapter,
+    AdapterCorrection,
     Bundle,
     load_adapter,
     load_bundle,
@@ -75,6 +76,16 @@ def test_operations_are_mixed_and_scaled_one_by_one(untrained_bundle: Bundle, ad
     np.testing.assert_allclose(board.op_ms, factor * (0.5 * i9.op_ms + 2 * without_start), rtol=1e-5)
     assert board.op_ms.sum() == pytest.approx(board.latency_ms)
     assert np.log(board.high_ms / board.latency_ms) == pytest.approx(0.5)
+
+
+def test_a_correction_scales_the_whole_network_within_its_limit(untrained_bundle: Bundle, adapter: Adapter):
+    features = network()
+    plain, i9 = untrained_bundle.with_adapter(adapter).predict([features], ["board", I9], [1])[0]
+    for limit, factor in ((100.0, np.exp(0.1) * i9.latency_ms**0.5), (0.2, np.exp(0.2))):
+        correction = AdapterCorrection(offset=0.1, weights={I9: 0.5}, limit=limit)
+        corrected = untrained_bundle.with_adapter(adapter.model_copy(update={"correction": correction}))
+        (raw,) = corrected.predict([features], ["board"], [1])[0]
+        np.testing.assert_allclose(raw.op_ms, factor * plain.op_ms, rtol=1e-5)
 
 
 def test_an_adapter_joins_weights_and_is_saved_with_them(untrained_bundle: Bundle, adapter: Adapter, tmp_path: Path):
