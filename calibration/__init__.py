@@ -11,7 +11,7 @@ from costmodel.lazy import lazy_names
 
 if TYPE_CHECKING:
     from costmodel.calibration.adaptation import Adaptation, adapt
-    from costmodel.calibration.calibrate import Calibration, calibrate
+    from costmodel.calibration.calibration import Calibration, calibrate
     from costmodel.calibration.campaign import Campaign, Progress
     from costmodel.calibration.candidates import CandidatePool, candidate_networks
     from costmodel.calibration.measurement import Measurement
@@ -56,7 +56,7 @@ __getattr__, __dir__ = lazy_names(
     __name__,
     {
         "Adaptation": "costmodel.calibration.adaptation",
-        "Calibration": "costmodel.calibration.calibrate",
+        "Calibration": "costmodel.calibration.calibration",
         "CalibrationStrategy": "costmodel.calibration.strategies",
         "Campaign": "costmodel.calibration.campaign",
         "CandidatePool": "costmodel.calibration.candidates",
@@ -72,7 +72,7 @@ __getattr__, __dir__ = lazy_names(
         "SelectionStrategy": "costmodel.calibration.selection",
         "VisitTiming": "costmodel.calibration.measurers",
         "adapt": "costmodel.calibration.adaptation",
-        "calibrate": "costmodel.calibration.calibrate",
+        "calibrate": "costmodel.calibration.calibration",
         "candidate_networks": "costmodel.calibration.candidates",
         "fill_weights": "costmodel.calibration.weights",
         "selection_for": "costmodel.calibration.selection",

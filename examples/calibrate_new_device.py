@@ -52,7 +52,7 @@ def main() -> None:
     measured_ms = np.array([measurement.latency_ms for measurement in calibration.held_back])
     off = 100 * np.abs(calibration.held_back_ms - measured_ms) / measured_ms
     for candidate in calibration.adaptation.candidates:
-        print(f"{candidate.strategy:<18} {candidate.error_percent:5.1f} % off on networks it was not fitted to")
+        print(f"{candidate.strategy:<28} {candidate.error_percent:5.1f} % off on networks it was not fitted to")
     print(f"chosen: {calibration.adaptation.chosen.strategy}, {off.mean():.1f} % off on the ten held back\n")
 
     # 4. Keep it.  In place of a folder of your own, `saved_platform_folder("my-board")` makes `-p my-board` work.

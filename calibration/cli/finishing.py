@@ -13,7 +13,7 @@ from costmodel.cli.output import Format, Output
 from costmodel.cli.talk import say
 
 if TYPE_CHECKING:
-    from costmodel.calibration.calibrate import Calibration
+    from costmodel.calibration.calibration import Calibration
     from costmodel.calibration.candidates import CandidatePool
 
 __all__ = ["NameOption", "PlatformFolderOption", "finish", "next_networks", "platform_folder", "warn_of"]

@@ -26,7 +26,7 @@ def fit(
     form: FormatOption = Format.TABLE,
 ) -> None:
     """Make a platform of a table of measurements."""
-    from costmodel.calibration.calibrate import calibrate
+    from costmodel.calibration import calibrate
     from costmodel.calibration.table import measurements_from_rows, read_measured_models
     from costmodel.predictor import Predictor
 

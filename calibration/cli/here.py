@@ -59,7 +59,7 @@ def here(
     if not this_machine:
         typer.echo(context.get_help())
         raise typer.Exit
-    from costmodel.calibration.calibrate import calibrate
+    from costmodel.calibration import calibrate
     from costmodel.calibration.campaign import Campaign
     from costmodel.calibration.measurers import measurer_for
     from costmodel.platforms import measured_platform, platform_slug

@@ -59,7 +59,7 @@ def import_(
     form: FormatOption = Format.TABLE,
 ) -> None:
     """Make a platform of what a kit measured."""
-    from costmodel.calibration.calibrate import calibrate
+    from costmodel.calibration import calibrate
     from costmodel.calibration.kit import import_kit
     from costmodel.platforms import platform_slug
     from costmodel.predictor import Predictor
