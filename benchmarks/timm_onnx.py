@@ -34,15 +34,20 @@ ALSO = (
 """Architectures that compute weights from weights, which PyTorch does at every run and onnxruntime once."""
 
 
-def wanted(most_gmacs: float) -> list[tuple[str, int]]:
-    """Of each family the architecture and image size of the fewest multiply-accumulates, where few, and `ALSO`."""
-    smallest: dict[str, tuple[float, str, int]] = {}
+def wanted(most_gmacs: float, place: int) -> list[tuple[str, int]]:
+    """Of each family the architecture and image size of the fewest multiply-accumulates, where few, and `ALSO`.
+
+    Args:
+        most_gmacs: Larger networks are left out.
+        place: 1 for the smallest of a family, 2 for the next, alone ...
+    """
+    families: dict[str, set[tuple[float, str, int]]] = {}
     for row in read_timm_benchmark(timm_benchmark_path()):
         if row.gmacs is not None and row.gmacs <= most_gmacs:
-            candidate = (row.gmacs, row.arch, row.image_size)
-            family = architecture_family(row.arch)
-            smallest[family] = min(candidate, smallest.get(family, candidate))
-    return sorted({*((arch, size) for _, arch, size in smallest.values()), *ALSO})
+            families.setdefault(architecture_family(row.arch), set()).add((row.gmacs, row.arch, row.image_size))
+    ranked = [sorted(members) for members in families.values()]
+    chosen = [members[place - 1][1:] for members in ranked if len(members) >= place]
+    return sorted({*chosen, *(ALSO if place == 1 else ())})
 
 
 def export(arch: str, size: int, path: Path) -> None:
@@ -64,13 +69,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("-o", "--output", type=Path, required=True)
     parser.add_argument("--most-gmacs", type=float, default=3.0)
+    parser.add_argument("--place", type=int, default=1, help="2: the second smallest of each family, and so on")
     add_part_option(parser)
     arguments = parser.parse_args()
     warnings.simplefilter("ignore")
     torch.set_num_threads(1)
     arguments.output.mkdir(parents=True, exist_ok=True)
     failures = 0
-    for arch, size in share_of(wanted(arguments.most_gmacs), arguments.part):
+    for arch, size in share_of(wanted(arguments.most_gmacs, arguments.place), arguments.part):
         path = arguments.output / f"{arch}@{size}.onnx"
         if path.exists():
             continue

@@ -56,18 +56,18 @@ def learning_curve(
         latency_ms: Their latencies, milliseconds.
         strategies: What to choose from, by left-out error among the networks drawn, as a calibration does.
         sizes: Networks to fit, at least three each; sizes that leave fewer than two to test on are left out.
-        repeats: Random draws of each size, at least one.
+        repeats: Random draws of each size, at least one; larger ones contain the smaller.
         seed: Of the draws.
 
     Raises:
         DataError: A size is below three, or a latency is not positive.
     """
+    rng = np.random.default_rng(seed)
+    orders = [rng.permutation(len(profiles)) for _ in range(repeats)]
     points = []
     for size in sizes:
         if size + _LEAST_TESTED > len(profiles):
             continue
-        rng = np.random.default_rng([seed, size])
-        orders = [rng.permutation(len(profiles)) for _ in range(repeats)]
         errors = [_error_percent(profiles, latency_ms, strategies, order[:size], order[size:]) for order in orders]
         points.append(LearningPoint(size, float(np.mean(errors)), float(np.std(errors))))
     return tuple(points)

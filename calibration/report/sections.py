@@ -47,7 +47,7 @@ def _figures(report: CalibrationReport) -> Markup:
     within = sum(result.within for result in report.results)
     figures = [
         (wording.percent(report.error_percent(Role.FITTED)), "mean error on networks left out of the fit"),
-        (f"{report.interval_factor:.2f}-fold", "above or below the prediction, at most, nine times in ten"),
+        (f"{report.interval_factor:.2f}", "times longer or shorter than predicted, at most, nine times in ten"),
         (f"{within} of {len(report.results)}", "measured within that interval"),
     ]
     held_back = report.results_of(Role.HELD_BACK)

@@ -5,7 +5,7 @@ import json
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
-from itertools import pairwise
+from itertools import combinations, pairwise
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +19,7 @@ from costmodel.calibration.network_profiles import NetworkProfiles
 from costmodel.calibration.report import CalibrationReport, LearningPoint, learning_curve, suggest_next, write_html
 from costmodel.calibration.report.chart import shortened
 from costmodel.calibration.report.scales import LinearScale, LogScale
+from costmodel.calibration.report.scatter_chart import scatter_chart
 from costmodel.calibration.strategies import CalibrationStrategy, MixedPlatforms, Mixture, RescaledPlatform
 from costmodel.calibration.strategies.mixture import LogCorrection
 from costmodel.calibration.testing import synthetic_profiles
@@ -29,6 +30,7 @@ from costmodel.features.kernel_class import KernelClass
 from costmodel.platforms import named_platform
 from costmodel.predictor import Predictor
 from costmodel.pretrained import Adapter
+from costmodel.training.metrics import mape_percent
 
 PLATFORMS, KERNELS, TERMS = 3, len(KernelClass), len(CostTerm)
 
@@ -171,6 +173,20 @@ def test_the_curve_falls_where_the_model_holds():
     assert many.spread_percent < few.spread_percent
 
 
+def test_a_point_of_the_curve_is_the_error_on_all_others():
+    profiles, rng = synthetic_profiles(5), np.random.default_rng(0)
+    latency_ms = profiles.latency_ms[:, 0] * rng.uniform(1, 3, 5)
+    (point,) = learning_curve(profiles, latency_ms, strategies=[], sizes=[3], repeats=1)
+
+    possible = []
+    for fitted in map(list, combinations(range(5), 3)):
+        others = [row for row in range(5) if row not in fitted]
+        mixture = RescaledPlatform().fit(profiles.subset(fitted), latency_ms[fitted])
+        possible.append(mape_percent(mixture.latency_ms(profiles.subset(others)), latency_ms[others]))
+    assert np.isclose(point.error_percent, possible).any()
+    assert point.spread_percent == 0
+
+
 def test_the_same_seed_draws_the_same_curve():
     profiles = synthetic_profiles(8)
     curves = [
@@ -193,7 +209,7 @@ class PoolingFromTheMean(CalibrationStrategy):
 
 def test_suggests_what_the_fits_disagree_on_and_nothing_twice(calibration):
     candidates = NetworkProfiles(np.zeros((4, PLATFORMS, KERNELS, TERMS)))
-    for row, (conv, pooling) in enumerate([(1, 0), (0, 9), (0, 9), (1.5, 1.5)]):
+    for row, (conv, pooling) in enumerate([(1000, 0), (0, 9), (0, 9), (1.5, 1.5)]):
         candidates.term_ms[row, :, KernelClass.CONV] = conv
         candidates.term_ms[row, :, KernelClass.POOLING] = pooling
     names = ["conv", "pooling", "copy", "half"]
@@ -270,6 +286,14 @@ def test_pages_of_few_and_of_many_networks_are_whole(untrained_bundle, networks,
     report.learning_curve = (LearningPoint(3, 500.0, 600.0), LearningPoint(50, 0.0, 0.0))
     write_html(report, tmp_path / "report.html")
     assert Page((tmp_path / "report.html").read_text()).tags.count("circle") >= networks
+
+
+@pytest.mark.parametrize("factor, half", [(10, 176), (1e9, 352)])
+def test_the_band_is_as_wide_as_the_interval_and_ends_at_the_axes(calibration, factor, half):
+    results = [replace(CalibrationReport(calibration).results[0], measured_ms=2, predicted_ms=50)]
+    (points,) = re.findall(r'points="([^"]*)"', scatter_chart(results, factor))  # axes from 1 to 100, 352 long
+    assert points.split()[0] == f"0.0,{352 - half}.0"
+    assert points.split()[2] == f"{half}.0,352.0"
 
 
 @pytest.mark.parametrize("least, most", [(3.1, 3.9), (2, 2), (20, 5000), (0.0011, 90_000), (1e-9, 1e9)])

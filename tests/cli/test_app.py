@@ -116,11 +116,10 @@ def test_help_imports_nothing_heavy(arguments):
     assert not imported & (HEAVY | {"rich"})
 
 
-def test_listing_the_plugins_imports_the_module_of_measure_alone():
-    assert {name for name in imported_by("--help") if name.startswith("costmodel.calibration")} == {
-        "costmodel.calibration",
-        "costmodel.calibration.cli",
-    }
+def test_listing_the_plugins_imports_the_modules_of_their_commands_alone():
+    beneath = {name for name in imported_by("--help") if name.startswith("costmodel.calibration.")}
+    assert "costmodel.calibration.cli.calibrate" in beneath
+    assert all(name.startswith("costmodel.calibration.cli") for name in beneath)
 
 
 def test_platforms_imports_nothing_heavy():
