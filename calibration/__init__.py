@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from costmodel.calibration.campaign import Campaign, Progress
     from costmodel.calibration.candidates import CandidatePool, candidate_networks
     from costmodel.calibration.measurement import Measurement
-    from costmodel.calibration.measurers import Measurer, OnnxRuntimeMeasurer, RunTimes, VisitTiming
+    from costmodel.calibration.measurers import Measurer, OnnxRuntimeMeasurer, RunTimes, TorchMeasurer, VisitTiming
     from costmodel.calibration.network_profiles import NetworkProfiles
     from costmodel.calibration.selection import SelectionStrategy, selection_for
     from costmodel.calibration.sources import FamilyNetwork, ModelSource, OnnxFile
@@ -49,6 +49,7 @@ __all__ = [
     "Measurer",
     "OnnxRuntimeMeasurer",
     "RunTimes",
+    "TorchMeasurer",
     "VisitTiming",
 ]
 
@@ -70,6 +71,7 @@ __getattr__, __dir__ = lazy_names(
         "Progress": "costmodel.calibration.campaign",
         "RunTimes": "costmodel.calibration.measurers",
         "SelectionStrategy": "costmodel.calibration.selection",
+        "TorchMeasurer": "costmodel.calibration.measurers",
         "VisitTiming": "costmodel.calibration.measurers",
         "adapt": "costmodel.calibration.adaptation",
         "calibrate": "costmodel.calibration.calibration",

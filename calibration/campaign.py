@@ -92,7 +92,7 @@ class Campaign:
         self.time_limit_s = time_limit_s
         environment = measurer.environment()
         self.header = JournalHeader(
-            platform=platform or default_platform_name(environment),
+            platform=platform or default_platform_name(environment, measurer.precision),
             environment=environment,
             settings={**measurer.settings(), "batch": batch, "runs": runs},
         )

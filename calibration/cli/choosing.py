@@ -16,6 +16,7 @@ __all__ = [
     "DEFAULT_SELECTION",
     "CountOption",
     "HeldBackOption",
+    "PrecisionOption",
     "SeedOption",
     "SelectOption",
     "ThreadsOption",
@@ -34,6 +35,7 @@ SelectOption = Annotated[
 ]
 SeedOption = Annotated[int, typer.Option(min=0, help="Of the choice of networks.")]
 ThreadsOption = Annotated[int, typer.Option(min=1, help="Threads that run one model.")]
+PrecisionOption = Annotated[str, typer.Option(metavar="NAME", help="What to compute in: fp32, or bf16 with torch.")]
 VisitsOption = Annotated[int, typer.Option(min=1, help="Rounds over the networks; the fastest run counts.")]
 
 

@@ -10,6 +10,7 @@ from costmodel.calibration.cli.choosing import (
     DEFAULT_SELECTION,
     CountOption,
     HeldBackOption,
+    PrecisionOption,
     SeedOption,
     SelectOption,
     ThreadsOption,
@@ -43,8 +44,9 @@ def here(
     held_back: HeldBackOption = 10,
     select: SelectOption = DEFAULT_SELECTION,
     seed: SeedOption = 0,
-    runtime: Annotated[str, typer.Option(help="What runs the models.")] = "onnxruntime",
+    runtime: Annotated[str, typer.Option(help="What runs the models: onnxruntime or torch.")] = "onnxruntime",
     threads: ThreadsOption = 1,
+    precision: PrecisionOption = "fp32",
     visits: VisitsOption = 5,
     interval: Annotated[
         float, typer.Option(min=0, metavar="S", help="Start rounds at least this many seconds apart.")
@@ -66,7 +68,7 @@ def here(
     from costmodel.predictor import Predictor
 
     folder = platform_folder(name, output)
-    measurer = measurer_for(runtime)(threads=threads)
+    measurer = measurer_for(runtime)(threads=threads, precision=precision)
     predictor = Predictor.from_pretrained(weights)
     pool, rows = choose_networks(predictor, count, held_back, select, seed)
     campaign = Campaign(
@@ -83,7 +85,7 @@ def here(
     calibration = calibrate(
         predictor,
         [found for found in measured[:count] if found],
-        measured_platform(platform_slug(name), measurer.environment()),
+        measured_platform(platform_slug(name), measurer.environment(), measurer.precision),
         held_back=[found for found in measured[count:] if found],
     )
     finish(calibration, folder, form, next_networks(calibration, pool, rows))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from costmodel.calibration.cli.choosing import PrecisionOption
 from costmodel.calibration.cli.running import run_campaign
 from costmodel.cli.errors import FAILURE
 from costmodel.cli.options import BatchOption, FormatOption
@@ -34,7 +35,8 @@ def measure(
     ] = None,
     batch: BatchOption = None,
     threads: Annotated[int, typer.Option(min=1, help="Threads that run one model.")] = 1,
-    runtime: Annotated[str, typer.Option(help="What runs the models.")] = "onnxruntime",
+    runtime: Annotated[str, typer.Option(help="What runs the models: onnxruntime or torch.")] = "onnxruntime",
+    precision: PrecisionOption = "fp32",
     visits: Annotated[int, typer.Option(min=1, help="Rounds over all models; the fastest run of all counts.")] = 10,
     runs: Annotated[int, typer.Option(min=1, help="Timed runs of a model in a round.")] = 3,
     interval: Annotated[
@@ -58,7 +60,7 @@ def measure(
     sources = _sources(models or (), family or (), seed, batch)
     campaign = Campaign(
         sources,
-        measurer_for(runtime)(threads=threads),
+        measurer_for(runtime)(threads=threads, precision=precision),
         journal,
         platform=platform,
         batch=batch,

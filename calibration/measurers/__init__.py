@@ -3,12 +3,14 @@
 from costmodel.calibration.measurers.base import Measurer, RunTimes, VisitTiming
 from costmodel.calibration.measurers.catalog import MEASURERS, measurer_for
 from costmodel.calibration.measurers.onnxruntime import OnnxRuntimeMeasurer
+from costmodel.calibration.measurers.torch import TorchMeasurer
 
 __all__ = [
     "MEASURERS",
     "Measurer",
     "OnnxRuntimeMeasurer",
     "RunTimes",
+    "TorchMeasurer",
     "VisitTiming",
     "measurer_for",
 ]

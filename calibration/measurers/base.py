@@ -52,7 +52,12 @@ class Measurer(ABC):
     A plug-in writes :meth:`environment`, :meth:`settings` and :meth:`_visit`.  It is pickled into the process
     that runs the models, so what it holds must be plain: load runtimes where they are used.  Subclass
     :class:`costmodel.calibration.testing.MeasurerConformance` to test one.
+
+    Attributes:
+        precision: What models are computed in, as platform names spell it.
     """
+
+    precision: str = "fp32"
 
     @abstractmethod
     def environment(self) -> Environment:

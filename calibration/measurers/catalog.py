@@ -6,12 +6,13 @@ from collections.abc import Callable, Mapping
 
 from costmodel.calibration.measurers.base import Measurer
 from costmodel.calibration.measurers.onnxruntime import OnnxRuntimeMeasurer
+from costmodel.calibration.measurers.torch import TorchMeasurer
 from costmodel.errors import UnknownNameError
 
 __all__ = ["MEASURERS", "measurer_for"]
 
-MEASURERS: Mapping[str, Callable[..., Measurer]] = {"onnxruntime": OnnxRuntimeMeasurer}
-"""Each takes at least the keyword ``threads``."""
+MEASURERS: Mapping[str, Callable[..., Measurer]] = {"onnxruntime": OnnxRuntimeMeasurer, "torch": TorchMeasurer}
+"""Each takes at least the keywords ``threads`` and ``precision``."""
 
 
 def measurer_for(runtime: str) -> Callable[..., Measurer]:

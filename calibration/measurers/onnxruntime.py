@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from importlib.metadata import packages_distributions
 from importlib.util import find_spec
-from time import perf_counter_ns, process_time_ns, thread_time_ns
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from pydantic import JsonValue
 
 from costmodel.calibration.measurers.base import Measurer, RunTimes
-from costmodel.data.records import Clock
+from costmodel.calibration.measurers.calls import refusal, time_runs
 from costmodel.errors import MeasurementError, MissingDependencyError, UsageError
 from costmodel.platforms.environment import Environment
 
@@ -55,6 +54,7 @@ class OnnxRuntimeMeasurer(Measurer):
 
     Args:
         threads: Intra-op threads; there is always one inter-op thread.
+        precision: ``"fp32"``; models run in the types that they are stored in.
         graph_optimization: ``"none"``, ``"basic"``, ``"extended"`` or ``"all"``.
         providers: Execution providers, in order of preference.
 
@@ -64,12 +64,18 @@ class OnnxRuntimeMeasurer(Measurer):
     """
 
     def __init__(
-        self, threads: int = 1, graph_optimization: str = "all", providers: Sequence[str] = (_CPU_PROVIDER,)
+        self,
+        threads: int = 1,
+        precision: str = "fp32",
+        graph_optimization: str = "all",
+        providers: Sequence[str] = (_CPU_PROVIDER,),
     ) -> None:
         if find_spec("onnxruntime") is None:
             raise MissingDependencyError("onnxruntime", "ort", "measuring with onnxruntime")
         if threads < 1:
             raise UsageError(f"expected at least 1 thread, got {threads}.")
+        if precision != "fp32":
+            raise UsageError(f"onnxruntime runs models in fp32, not in {precision!r}; try --runtime torch.")
         if graph_optimization not in _OPTIMIZATION_LEVELS:
             raise UsageError(
                 f"unknown graph optimisation {graph_optimization!r}; expected one of {', '.join(_OPTIMIZATION_LEVELS)}."
@@ -96,19 +102,7 @@ class OnnxRuntimeMeasurer(Measurer):
         session = self._session(model)
         feeds = _random_feeds(session)
         self._run(session, feeds)
-        clock = Clock.CPU if self.threads == 1 and self._is_cpu_only else Clock.WALL
-        cpu_clock = thread_time_ns if clock is Clock.CPU else process_time_ns
-        wall_ns, cpu_ns = np.zeros(runs), np.zeros(runs)
-        for run in range(runs):
-            wall_start, cpu_start = perf_counter_ns(), cpu_clock()
-            self._run(session, feeds)
-            cpu_ns[run], wall_ns[run] = cpu_clock() - cpu_start, perf_counter_ns() - wall_start
-        timed_ns = cpu_ns if clock is Clock.CPU else wall_ns
-        return RunTimes(
-            run_ms=tuple(float(value) for value in timed_ns / 1e6),
-            clock=clock,
-            wall_cpu_ratio=float(wall_ns.sum() * self.threads / cpu_ns.sum()) if self._is_cpu_only else None,
-        )
+        return time_runs(lambda: self._run(session, feeds), runs, threads=self.threads, is_on_cpu=self._is_cpu_only)
 
     @property
     def _is_cpu_only(self) -> bool:
@@ -127,14 +121,14 @@ class OnnxRuntimeMeasurer(Measurer):
         try:
             return onnxruntime.InferenceSession(model, options, providers=list(self.providers))
         except Exception as error:  # onnxruntime's exceptions share no base class but Exception
-            raise MeasurementError(f"onnxruntime does not load the model: {_first_line(error)}") from error
+            raise refusal("onnxruntime does not load the model", error) from error
 
     @staticmethod
     def _run(session: onnxruntime.InferenceSession, feeds: Mapping[str, Any]) -> None:
         try:
             session.run(None, feeds)
         except Exception as error:
-            raise MeasurementError(f"onnxruntime does not run the model: {_first_line(error)}") from error
+            raise refusal("onnxruntime does not run the model", error) from error
 
 
 def _random_feeds(session: onnxruntime.InferenceSession, seed: int = 0) -> dict[str, np.ndarray]:
@@ -159,7 +153,3 @@ def _random_array(
     if dtype.kind == "f":
         return generator.standard_normal(sizes).astype(dtype)
     return generator.integers(0, 2, sizes).astype(dtype)
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0][:300]

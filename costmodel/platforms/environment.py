@@ -39,7 +39,7 @@ _ISA_OF_FLAG = {
 }
 """Instruction sets that kernels are written for, by the name Linux gives them."""
 
-_RUNTIME_SHORT_NAMES = {"onnxruntime": "ort"}
+_RUNTIME_SHORT_NAMES = {"onnxruntime": "ort", "torch": "pt"}
 
 _NOISE_IN_CPU_NAMES = re.compile(
     r"\((r|tm)\)|@.*|\bw/.*|\bwith\b.*|\d+-core|\b(amd|intel|cpu|processor|core|platinum|gold|silver|bronze)\b",
