@@ -4,7 +4,8 @@
 
 The board is simulated here, so that the example runs anywhere: it takes about thirty times as long as a server's
 core, and its depthwise convolutions are worse than that.  With a real one, put your own timing into
-``measure_on_the_board``, or leave the measuring to us: ``costmodel calibrate export KIT`` writes a folder to copy there.
+``measure_on_the_board``, or leave the measuring to us: ``costmodel calibrate export KIT`` writes a folder that you
+copy there.
 """
 
 from __future__ import annotations
