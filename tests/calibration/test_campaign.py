@@ -93,8 +93,13 @@ def test_ctrl_c_keeps_what_was_measured(path):
         if progress.done == 2:
             os.kill(os.getpid(), signal.SIGINT)
 
-    with pytest.raises(KeyboardInterrupt):
-        campaign(path, FakeModel("a"), FakeModel("b")).run(interrupt)
+    # A process that was started in the background of a shell ignores the signal.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            campaign(path, FakeModel("a"), FakeModel("b")).run(interrupt)
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert visited(path) == ["a", "b"]
 
     assert [record.visits for record in campaign(path, FakeModel("a"), FakeModel("b")).run()] == [3, 3]
