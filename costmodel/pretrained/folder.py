@@ -82,13 +82,15 @@ def joined_platform(folder: Path) -> Platform:
 def find_folder(name_or_dir: str | Path) -> Path:
     """The folder of shipped weights, or the folder given.
 
+    A name of shipped weights means those, whatever lies in the current folder; ``./NAME`` means the folder.
+
     Raises:
         UnknownNameError: Neither shipped weights nor a folder are called so.
     """
+    if isinstance(name_or_dir, str) and name_or_dir in pretrained_names():
+        return Path(__file__).parent / name_or_dir
     folder = Path(name_or_dir)
-    if not folder.is_dir():
-        folder = Path(__file__).parent / str(name_or_dir)
-    if str(name_or_dir) in ("", ".", "..") or not (folder / CONFIG).is_file():
+    if str(name_or_dir) == "" or not (folder / CONFIG).is_file():
         raise UnknownNameError(
             "pretrained weights", str(name_or_dir), pretrained_names(), f"A folder that holds {CONFIG} does as well."
         )

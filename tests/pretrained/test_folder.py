@@ -44,3 +44,13 @@ def test_a_configuration_that_cannot_be_used_is_refused(saved: Path):
     change(saved, schema_version=9)
     with pytest.raises(WeightsError, match="got 9"):
         pretrained_platforms(saved)
+
+
+@pytest.mark.skipif(not pretrained_names(), reason="no weights are shipped")
+def test_a_name_means_shipped_weights_whatever_lies_in_the_folder(saved: Path, monkeypatch: pytest.MonkeyPatch):
+    name = pretrained_names()[0]
+    shipped = pretrained_platforms(name)
+    saved.rename(saved.parent / name)
+    monkeypatch.chdir(saved.parent)
+    assert pretrained_platforms(name) == shipped
+    assert len(pretrained_platforms(f"./{name}")) == 3
