@@ -15,7 +15,14 @@ if TYPE_CHECKING:
     from costmodel.calibration.campaign import Campaign, Progress
     from costmodel.calibration.candidates import CandidatePool, candidate_networks
     from costmodel.calibration.measurement import Measurement
-    from costmodel.calibration.measurers import Measurer, OnnxRuntimeMeasurer, RunTimes, TorchMeasurer, VisitTiming
+    from costmodel.calibration.measurers import (
+        Measurer,
+        OnnxRuntimeMeasurer,
+        RunTimes,
+        TorchMeasurer,
+        TvmRpcMeasurer,
+        VisitTiming,
+    )
     from costmodel.calibration.network_profiles import NetworkProfiles
     from costmodel.calibration.selection import SelectionStrategy, selection_for
     from costmodel.calibration.sources import FamilyNetwork, ModelSource, OnnxFile
@@ -50,6 +57,7 @@ __all__ = [
     "OnnxRuntimeMeasurer",
     "RunTimes",
     "TorchMeasurer",
+    "TvmRpcMeasurer",
     "VisitTiming",
 ]
 
@@ -72,6 +80,7 @@ __getattr__, __dir__ = lazy_names(
         "RunTimes": "costmodel.calibration.measurers",
         "SelectionStrategy": "costmodel.calibration.selection",
         "TorchMeasurer": "costmodel.calibration.measurers",
+        "TvmRpcMeasurer": "costmodel.calibration.measurers",
         "VisitTiming": "costmodel.calibration.measurers",
         "adapt": "costmodel.calibration.adaptation",
         "calibrate": "costmodel.calibration.calibration",

@@ -11,18 +11,16 @@ from time import monotonic, sleep
 
 from pydantic import JsonValue
 
+from costmodel.calibration.crew import Crew
 from costmodel.calibration.measurers.base import Measurer
 from costmodel.calibration.sources import ModelSource
-from costmodel.calibration.worker import Outcome, Worker
+from costmodel.calibration.worker import Outcome
 from costmodel.data.journal import Journal, JournalHeader
 from costmodel.data.records import MeasurementRecord, Status, Visit
 from costmodel.errors import DataError, UsageError
 from costmodel.platforms.environment import default_platform_name
 
 __all__ = ["Campaign", "Progress"]
-
-_ATTEMPTS = 2
-"""A crash or a hang may be the machine's fault once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +42,9 @@ class Campaign:
     """Visits every model ``visits`` times, in rounds, and keeps the fastest run of each.
 
     A disturbance lasts seconds to minutes; going round all models puts a model's visits that far apart.  Every
-    visit is in the journal, on the disk, before the next one starts: killed at any moment, the same campaign on
-    the same journal goes on where it stopped.  A model that crashes, hangs or is refused gets a failed record.
+    visit is in the journal, on the disk, before its worker starts the next one: killed at any moment, the same
+    campaign on the same journal goes on where it stopped.  A model that crashes, hangs or is refused gets a failed
+    record.
 
     Args:
         sources: The models; their names must differ.
@@ -58,6 +57,8 @@ class Campaign:
         round_interval_s: Seconds from the start of one round to the start of the next, at least: with few models,
             rounds would otherwise all fall into one disturbance.
         time_limit_s: A visit that takes longer counts as hung.
+        workers: Processes that visit different models at once; more than one only where each has a device of its own,
+            or they disturb each other.
 
     Raises:
         UsageError: No models, two of one name, or a number below its minimum.
@@ -75,9 +76,11 @@ class Campaign:
         runs: int = 3,
         round_interval_s: float = 5.0,
         time_limit_s: float = 120.0,
+        workers: int = 1,
     ) -> None:
         _check_sources(sources)
-        for name, value in {"visits": visits, "runs": runs, "batch": 1 if batch is None else batch}.items():
+        minima = {"visits": visits, "runs": runs, "batch": 1 if batch is None else batch, "workers": workers}
+        for name, value in minima.items():
             if value < 1:
                 raise UsageError(f"expected {name} of at least 1, got {value}.")
         if time_limit_s <= 0:
@@ -90,6 +93,7 @@ class Campaign:
         self.runs = runs
         self.round_interval_s = round_interval_s
         self.time_limit_s = time_limit_s
+        self.workers = workers
         environment = measurer.environment()
         self.header = JournalHeader(
             platform=platform or default_platform_name(environment, measurer.precision),
@@ -113,20 +117,22 @@ class Campaign:
 
         Raises:
             DataError: The journal cannot be written, belongs to other conditions or to another model of that name.
-            MeasurementError: The measuring process does not start.
+            MeasurementError: A measuring process does not start.
+            NoDeviceError: There is nothing left to measure on.
             KeyboardInterrupt: Ctrl-C; all finished visits are in the journal.
         """
         report = progress or _ignore
         pace = _Pace(self.round_interval_s)
-        with self.journal.writer(self.header) as writer, Worker(self.measurer, self.time_limit_s) as worker:
+        crew = Crew(self.measurer, self.time_limit_s, self.workers)
+        with self.journal.writer(self.header) as writer, crew:
             history = self._history()
             report(self._progress(history))
             for round_number in range(self.visits):
                 due = [source for source in self.sources if _is_due(history[source.name], round_number)]
                 if due:
                     pace.wait()
-                for source in due:
-                    visit = self._visit(worker, source)
+                for source, outcome in crew.visit_each(due, self.batch, self.runs):
+                    visit = _as_visit(source.name, outcome)
                     _check_same_model(history[source.name], visit)
                     writer.append(visit)
                     history[source.name].append(visit)
@@ -136,13 +142,6 @@ class Campaign:
     def _history(self) -> dict[str, list[Visit]]:
         known = self.journal.read().by_model()
         return {source.name: known.get(source.name, []) for source in self.sources}
-
-    def _visit(self, worker: Worker, source: ModelSource) -> Visit:
-        for _ in range(_ATTEMPTS):
-            outcome = worker.visit(source, self.batch, self.runs)
-            if outcome.status in (Status.OK, Status.REFUSED):
-                break
-        return _as_visit(source.name, outcome)
 
     def _progress(self, history: Mapping[str, Sequence[Visit]], last: Visit | None = None) -> Progress:
         done = sum(self.visits if _has_failed(past) else min(len(past), self.visits) for past in history.values())

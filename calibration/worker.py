@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from multiprocessing import get_context, parent_process
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
-from threading import Thread
+from threading import Lock, Thread
 from time import monotonic
 from types import TracebackType
 from typing import Self
@@ -21,7 +21,7 @@ from costmodel.calibration.shapes import fix_batch
 from costmodel.calibration.sources import ModelSource
 from costmodel.data.records import Status
 from costmodel.data.weightless import graph_hash
-from costmodel.errors import CostModelError, MeasurementError
+from costmodel.errors import CostModelError, DeviceLostError, MeasurementError, NoDeviceError
 
 __all__ = ["Outcome", "Worker"]
 
@@ -32,6 +32,9 @@ _START_LIMIT_S = 120.0
 
 _ONE_THREAD_VARIABLES = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 """The reference kernel is timed by its thread's CPU time, so its library must not start others."""
+
+_processes = Lock()
+"""Held to start or to reap a child: the environment and multiprocessing's table of children are one for all threads."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +58,15 @@ class _Loaded:
 
 
 @dataclass(frozen=True, slots=True)
-class _Refused:
+class _Failed:
+    status: Status
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Unusable:
+    """No model can be measured."""
+
     reason: str
 
 
@@ -91,6 +102,8 @@ class Worker:
         self._time_limit_s = time_limit_s
         self._process: SpawnProcess | None = None
         self._connection: Connection | None = None
+        self._lock = Lock()
+        self._is_stopped = False
 
     def __enter__(self) -> Self:
         return self
@@ -106,7 +119,8 @@ class Worker:
         A model that crashes, hangs or is refused is an outcome, not an exception.
 
         Raises:
-            MeasurementError: The child process does not start, so no model could be measured.
+            MeasurementError: The child process does not start, or the measurer cannot be used, whatever the model.
+            NoDeviceError: The measurer has nothing to measure on.
         """
         connection = self._connection or self._start()
         deadline = monotonic() + self._time_limit_s
@@ -115,8 +129,10 @@ class Worker:
             connection.send(_Request(source, batch, runs))
             while connection.poll(max(deadline - monotonic(), 0)):
                 message = connection.recv()
-                if isinstance(message, _Refused):
-                    return _failure(Status.REFUSED, message.reason, loaded)
+                if isinstance(message, _Unusable):
+                    raise NoDeviceError(message.reason)
+                if isinstance(message, _Failed):
+                    return _failure(message.status, message.reason, loaded)
                 if isinstance(message, VisitTiming) and loaded is not None:
                     return Outcome(Status.OK, "", loaded.model_hash, loaded.batch, message)
                 loaded = message
@@ -127,35 +143,50 @@ class Worker:
 
     def close(self) -> None:
         """End the child process, whatever it is doing."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.join()
-            self._process.close()
-        if self._connection is not None:
-            self._connection.close()
-        self._process = self._connection = None
+        with self._lock:
+            process, connection = self._process, self._connection
+            self._process = self._connection = None
+        if process is not None:
+            with _processes:
+                process.kill()
+                process.join()
+                process.close()
+        if connection is not None:
+            connection.close()
+
+    def stop(self) -> None:
+        """End the child process and start no other; for another thread than the one that visits, which then fails."""
+        with self._lock:
+            self._is_stopped = True
+            if self._process is not None:
+                self._process.kill()
 
     def _start(self) -> Connection:
         context = get_context("spawn")  # a fork would inherit the parent's thread pools in an unusable state
         ours, theirs = context.Pipe()
         process = context.Process(target=_serve, args=(theirs, self._measurer), daemon=True)
-        with _thread_variables(self._measurer.environment().threads):
+        with self._lock, _processes, _thread_variables(self._measurer.environment().threads):
+            if self._is_stopped:
+                raise MeasurementError("the worker was stopped.")
             process.start()
+            self._process, self._connection = process, ours
         theirs.close()
-        self._process, self._connection = process, ours
-        if self._is_ready(ours):
+        first = self._first_message(ours)
+        if isinstance(first, _Ready):
             return ours
+        if isinstance(first, _Unusable):
+            raise MeasurementError(first.reason)
         raise MeasurementError(
             f"the measuring process did not start ({self._death_notice()}); its own messages are above. In a script, "
             'measure under `if __name__ == "__main__":`, since the child imports the script.'
         )
 
     @staticmethod
-    def _is_ready(connection: Connection) -> bool:
+    def _first_message(connection: Connection) -> object:
         try:
-            return connection.poll(_START_LIMIT_S) and isinstance(connection.recv(), _Ready)
+            return connection.recv() if connection.poll(_START_LIMIT_S) else None
         except (EOFError, OSError):
-            return False
+            return None
 
     def _death_notice(self) -> str:
         process = self._process
@@ -182,7 +213,7 @@ def _serve(connection: Connection, measurer: Measurer) -> None:
     """The child's whole life: answer requests until the parent is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches both; the parent decides
     Thread(target=_end_with_parent, daemon=True).start()
-    connection.send(_Ready())
+    connection.send(_prepared(measurer))
     while True:
         try:
             request = connection.recv()
@@ -191,7 +222,15 @@ def _serve(connection: Connection, measurer: Measurer) -> None:
         connection.send(_answer(connection, measurer, request))
 
 
-def _answer(connection: Connection, measurer: Measurer, request: _Request) -> VisitTiming | _Refused:
+def _prepared(measurer: Measurer) -> _Ready | _Unusable:
+    try:
+        measurer.prepare()
+    except CostModelError as error:
+        return _Unusable(str(error))
+    return _Ready()
+
+
+def _answer(connection: Connection, measurer: Measurer, request: _Request) -> VisitTiming | _Failed | _Unusable:
     try:
         model = request.source.load()
         model_hash = graph_hash(model)
@@ -199,11 +238,15 @@ def _answer(connection: Connection, measurer: Measurer, request: _Request) -> Vi
         serialised = model.SerializeToString()
         del model  # the runtime makes its own copy of the weights
         return measurer.measure_visit(serialised, runs=request.runs)
+    except NoDeviceError as error:
+        return _Unusable(str(error))
+    except DeviceLostError as error:
+        return _Failed(Status.CRASHED, str(error))
     except CostModelError as error:
-        return _Refused(str(error))
+        return _Failed(Status.REFUSED, str(error))
     except Exception as error:  # whatever a reader or a plug-in throws must not end the campaign
         logger.debug("visit to %s failed", request.source.name, exc_info=True)
-        return _Refused(f"{type(error).__name__}: {error}")
+        return _Failed(Status.REFUSED, f"{type(error).__name__}: {error}")
 
 
 def _end_with_parent() -> None:

@@ -13,10 +13,12 @@ from difflib import get_close_matches
 __all__ = [
     "CostModelError",
     "DataError",
+    "DeviceLostError",
     "GraphError",
     "MeasurementError",
     "MissingDependencyError",
     "ModelFileError",
+    "NoDeviceError",
     "UnknownNameError",
     "UnsupportedModelError",
     "UsageError",
@@ -60,6 +62,14 @@ class WeightsError(CostModelError):
 
 class MeasurementError(CostModelError):
     """A model could not be timed: it crashed, hung, or the runtime refused it."""
+
+
+class DeviceLostError(MeasurementError):
+    """The device went away in the middle of a visit; another attempt may reach it, or another one like it."""
+
+
+class NoDeviceError(MeasurementError):
+    """There is no device to measure on, whatever the model."""
 
 
 class MissingDependencyError(CostModelError):

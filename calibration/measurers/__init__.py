@@ -4,6 +4,7 @@ from costmodel.calibration.measurers.base import Measurer, RunTimes, VisitTiming
 from costmodel.calibration.measurers.catalog import MEASURERS, measurer_for
 from costmodel.calibration.measurers.onnxruntime import OnnxRuntimeMeasurer
 from costmodel.calibration.measurers.torch import TorchMeasurer
+from costmodel.calibration.measurers.tvm_rpc import TvmRpcMeasurer
 
 __all__ = [
     "MEASURERS",
@@ -11,6 +12,7 @@ __all__ = [
     "OnnxRuntimeMeasurer",
     "RunTimes",
     "TorchMeasurer",
+    "TvmRpcMeasurer",
     "VisitTiming",
     "measurer_for",
 ]

@@ -67,6 +67,12 @@ class Measurer(ABC):
     def settings(self) -> Mapping[str, JsonValue]:
         """Every choice that changes a latency; measurements with other settings never share a journal."""
 
+    def prepare(self) -> None:  # noqa: B027  # most have nothing to prepare
+        """Called once in the process that runs the models, before its first visit and outside of every time limit.
+
+        The place to import a runtime that takes seconds.
+        """
+
     @abstractmethod
     def _visit(self, model: bytes, runs: int) -> RunTimes:
         """Load ``model``, run it once to warm up, and time ``runs`` runs.
@@ -77,6 +83,8 @@ class Measurer(ABC):
 
         Raises:
             MeasurementError: The runtime does not take the model.
+            DeviceLostError: The device went away; the visit is worth another attempt.
+            NoDeviceError: There is nothing to measure on; the campaign ends.
         """
 
     def measure_visit(self, model: bytes, *, runs: int) -> VisitTiming:
