@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 from scipy.stats import spearmanr
 
-from costmodel.calibration.adaptation import Adaptation, adapt
+from costmodel.calibration.adaptation import adapt
 from costmodel.calibration.interval import error_quantile_of_few
 from costmodel.calibration.network_profiles import NetworkProfiles
+from costmodel.calibration.selection import SELECTIONS, selection_for
 from costmodel.training import accuracy_within, interval_coverage, kendall_tau, mape_percent
 
 SIZES = (3, 5, 10, 20, 50)
+DEFAULT_SELECTION = "representative"
+SIZES_OF_OTHER_SELECTIONS = (10, 20)
 
 
 @dataclass(frozen=True)
@@ -75,10 +78,41 @@ def draw_of(
     )
 
 
-def calibrated(profiles: NetworkProfiles, latency_ms: np.ndarray, rows: Sequence[int]) -> tuple[Adaptation, float]:
-    """A calibration with the networks at ``rows``, and the log error that its interval is made of."""
+def half_of(candidates: np.ndarray, seed: int) -> np.ndarray:
+    """Half of the rows, so that a selection without chance in it differs from seed to seed."""
+    return np.random.default_rng(seed).permutation(candidates)[: len(candidates) // 2]
+
+
+def choices(pool: np.ndarray, embedding: np.ndarray, seed: int) -> Iterator[tuple[str, int, np.ndarray]]:
+    """Every selection and size that is looked at, with the rows that it chooses.
+
+    Args:
+        pool: The rows to choose from.
+        embedding: Where the network of each of them stands.
+        seed: Of the selection.
+    """
+    for name in SELECTIONS:
+        for size in SIZES if name == DEFAULT_SELECTION else SIZES_OF_OTHER_SELECTIONS:
+            yield name, size, pool[selection_for(name).select(embedding, size, seed=seed)]
+
+
+def calibrated_draw(
+    profiles: NetworkProfiles,
+    latency_ms: np.ndarray,
+    rows: np.ndarray,
+    test: np.ndarray,
+    where: tuple[str, str, str, int, int],
+) -> Draw:
+    """A calibration with the networks at ``rows``, tested on those at ``test``."""
     adaptation = adapt(profiles.subset(rows), latency_ms[rows])
-    return adaptation, error_quantile_of_few(np.log(adaptation.chosen.left_out_ms / latency_ms[rows]))
+    return draw_of(
+        adaptation.mixture.latency_ms(profiles.subset(test)),
+        latency_ms[test],
+        where=where,
+        predictor="calibrated",
+        strategy=adaptation.chosen.strategy,
+        error_quantile=error_quantile_of_few(np.log(adaptation.chosen.left_out_ms / latency_ms[rows])),
+    )
 
 
 def write_draws(draws: Iterable[Draw], path: Path) -> None:

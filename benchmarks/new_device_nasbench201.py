@@ -23,14 +23,23 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from few_shot import SIZES, Draw, calibrated, draw_of, plot_learning_curves, print_summary, write_draws
+from few_shot import (
+    DEFAULT_SELECTION,
+    Draw,
+    calibrated_draw,
+    choices,
+    draw_of,
+    half_of,
+    plot_learning_curves,
+    print_summary,
+    write_draws,
+)
 from rich.progress import track
 from sklearn.linear_model import Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from costmodel.calibration.network_profiles import NetworkProfiles
-from costmodel.calibration.selection import SELECTIONS, selection_for
 from costmodel.data.families.nasbench201 import nasbench201_network
 from costmodel.features import GraphFeatures, build_features, feature_schema_hash
 from costmodel.graph import VOCABULARY, load_graph
@@ -56,8 +65,6 @@ ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results" / "new-device-nasbench201.csv"
 PLOT = ROOT / "docs" / "images" / "new-device-nasbench201.png"
 SEEDS = 10
-DEFAULT_SELECTION = "representative"
-SIZES_OF_OTHER_SELECTIONS = (10, 20)
 RIDGE = 0.3
 """Penalty of the regression that ours is held against."""
 
@@ -145,23 +152,11 @@ def evaluate(run: Path) -> Iterator[Draw]:
     for device, seed in track([(d, s) for d in UNSEEN_DEVICES for s in range(SEEDS)], "calibrating"):
         latency_ms = benchmark.latency_ms[device]
         known = np.flatnonzero(~np.isnan(latency_ms))
-        # Half of them, so that a selection without chance in it differs from seed to seed.
-        pool = np.random.default_rng(seed).permutation(known)[: len(known) // 2]
-        for name, size in [(name, size) for name in SELECTIONS for size in SIZES]:
-            if name != DEFAULT_SELECTION and size not in SIZES_OF_OTHER_SELECTIONS:
-                continue
-            rows = pool[selection_for(name).select(embedding[pool], size, seed=seed)]
+        pool = half_of(known, seed)
+        for name, size, rows in choices(pool, embedding[pool], seed):
             test = np.setdiff1d(known, rows)
             where = (device, device, name, size, seed)
-            adaptation, error_quantile = calibrated(profiles, latency_ms, rows)
-            yield draw_of(
-                adaptation.mixture.latency_ms(profiles.subset(test)),
-                latency_ms[test],
-                where=where,
-                predictor="calibrated",
-                strategy=adaptation.chosen.strategy,
-                error_quantile=error_quantile,
-            )
+            yield calibrated_draw(profiles, latency_ms, rows, test, where)
             yield draw_of(
                 ridge_on_measurements(benchmark, rows, latency_ms)[test],
                 latency_ms[test],

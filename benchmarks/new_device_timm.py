@@ -18,11 +18,20 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from few_shot import SIZES, Draw, calibrated, draw_of, plot_learning_curves, print_summary, write_draws
+from few_shot import (
+    DEFAULT_SELECTION,
+    Draw,
+    calibrated_draw,
+    choices,
+    draw_of,
+    half_of,
+    plot_learning_curves,
+    print_summary,
+    write_draws,
+)
 from rich.progress import track
 
 from costmodel.calibration.network_profiles import NetworkProfiles
-from costmodel.calibration.selection import SELECTIONS, selection_for
 from costmodel.calibration.strategies import RescaledPlatform
 from costmodel.features import feature_schema_hash
 from costmodel.graph import VOCABULARY
@@ -39,8 +48,6 @@ DEVICES = ("i9-10940x", "rtx3090", "rtx4090")
 """Those with enough architectures to leave families out; ``--device`` takes any other of the configuration too."""
 SEEDS = 2
 """Of each of five members: ten draws in all."""
-DEFAULT_SELECTION = "representative"
-SIZES_OF_OTHER_SELECTIONS = (10, 20)
 
 
 def train(config: TrainConfig, device: str, run: Path) -> None:
@@ -99,38 +106,17 @@ def evaluate(config: TrainConfig, device: str, run: Path) -> Iterator[Draw]:
         known = np.flatnonzero(~np.isnan(latency_ms))
         test, others = known[np.isin(known, folds[fold])], known[~np.isin(known, folds[fold])]
         for seed in range(SEEDS):
-            # Half of them, so that a selection without chance in it differs from seed to seed.
-            pool = np.random.default_rng(seed).permutation(others)[: len(others) // 2]
-            embedding = profiles.subset(pool).embedding()
-            for name, size in [(name, size) for name in SELECTIONS for size in SIZES]:
-                if name != DEFAULT_SELECTION and size not in SIZES_OF_OTHER_SELECTIONS:
-                    continue
-                rows = pool[selection_for(name).select(embedding, size, seed=seed)]
+            pool = half_of(others, seed)
+            for name, size, rows in choices(pool, profiles.subset(pool).embedding(), seed):
                 where = (device, platforms[column].name, name, size, SEEDS * fold + seed)
-                yield from draws_of(profiles, latency_ms, rows, test, where)
-
-
-def draws_of(
-    profiles: NetworkProfiles,
-    latency_ms: np.ndarray,
-    rows: np.ndarray,
-    test: np.ndarray,
-    where: tuple[str, str, str, int, int],
-) -> Iterator[Draw]:
-    """One calibration, and the best known platform rescaled, which it was chosen against."""
-    adaptation, error_quantile = calibrated(profiles, latency_ms, rows)
-    yield draw_of(
-        adaptation.mixture.latency_ms(profiles.subset(test)),
-        latency_ms[test],
-        where=where,
-        predictor="calibrated",
-        strategy=adaptation.chosen.strategy,
-        error_quantile=error_quantile,
-    )
-    rescaled = RescaledPlatform().fit(profiles.subset(rows), latency_ms[rows])
-    yield draw_of(
-        rescaled.latency_ms(profiles.subset(test)), latency_ms[test], where=where, predictor="rescaled platform"
-    )
+                yield calibrated_draw(profiles, latency_ms, rows, test, where)
+                rescaled = RescaledPlatform().fit(profiles.subset(rows), latency_ms[rows])
+                yield draw_of(
+                    rescaled.latency_ms(profiles.subset(test)),
+                    latency_ms[test],
+                    where=where,
+                    predictor="rescaled platform",
+                )
 
 
 def main() -> None:

@@ -36,6 +36,7 @@ class Calibration:
         held_back: The measurements it was only tested on.
         held_back_ms: Predictions for those, milliseconds.
         profiles: Of the networks it was fitted to.
+        held_back_profiles: Of those it was only tested on.
     """
 
     adapter: Adapter
@@ -45,6 +46,7 @@ class Calibration:
     held_back: tuple[Measurement, ...]
     held_back_ms: Float[np.ndarray, "held_back"]
     profiles: NetworkProfiles
+    held_back_profiles: NetworkProfiles
 
     @property
     def platform(self) -> Platform:
@@ -80,7 +82,8 @@ def calibrate(
     bundle = predictor.bundle
     profiles = _profiles(bundle, measurements)
     adaptation = adapt(profiles, _latencies(measurements), strategies)
-    held_back_ms = adaptation.mixture.latency_ms(_profiles(bundle, held_back))
+    held_back_profiles = _profiles(bundle, held_back)
+    held_back_ms = adaptation.mixture.latency_ms(held_back_profiles)
     log_errors = np.concatenate(
         [
             np.log(adaptation.chosen.left_out_ms / _latencies(measurements)),
@@ -108,6 +111,7 @@ def calibrate(
         tuple(held_back),
         held_back_ms,
         profiles,
+        held_back_profiles,
     )
 
 

@@ -13,10 +13,10 @@ from costmodel.features.cost_term import CostTerm
 from costmodel.features.kernel_class import KernelClass
 from costmodel.pretrained import Bundle, sum_by_kernel
 
-__all__ = ["NetworkProfiles"]
+__all__ = ["LEAST_MS", "NetworkProfiles"]
 
-_LEAST_MS = 1e-9
-"""Keeps logarithms finite."""
+LEAST_MS = 1e-9
+"""Keeps logarithms of milliseconds finite."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class NetworkProfiles:
 
         Two networks close to each other take about as long on any platform that resembles the known ones.
         """
-        log_ms = np.log(np.maximum(self.latency_ms, _LEAST_MS))
+        log_ms = np.log(np.maximum(self.latency_ms, LEAST_MS))
         size = log_ms.mean(axis=1, keepdims=True)
         favours = log_ms - size
         axes = np.concatenate([favours / _spread(favours), 2 * size / _spread(size)], axis=1)
@@ -77,5 +77,5 @@ class NetworkProfiles:
 
 
 def _spread(columns: Float[np.ndarray, "networks columns"]) -> Float[np.ndarray, "columns"]:
-    spread: Float[np.ndarray, "columns"] = np.maximum(columns.std(axis=0), _LEAST_MS)
+    spread: Float[np.ndarray, "columns"] = np.maximum(columns.std(axis=0), LEAST_MS)
     return spread

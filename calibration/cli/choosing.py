@@ -16,10 +16,8 @@ __all__ = [
     "DEFAULT_SELECTION",
     "CountOption",
     "HeldBackOption",
-    "PrecisionOption",
     "SeedOption",
     "SelectOption",
-    "ThreadsOption",
     "VisitsOption",
     "choose_networks",
 ]
@@ -34,8 +32,6 @@ SelectOption = Annotated[
     typer.Option("--select", metavar="NAME", help="How to choose: representative, k-centre, d-optimal or random."),
 ]
 SeedOption = Annotated[int, typer.Option(min=0, help="Of the choice of networks.")]
-ThreadsOption = Annotated[int, typer.Option(min=1, help="Threads that run one model.")]
-PrecisionOption = Annotated[str, typer.Option(metavar="NAME", help="What to compute in: fp32, or bf16 with torch.")]
 VisitsOption = Annotated[int, typer.Option(min=1, help="Rounds over the networks; the fastest run counts.")]
 
 

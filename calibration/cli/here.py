@@ -10,10 +10,8 @@ from costmodel.calibration.cli.choosing import (
     DEFAULT_SELECTION,
     CountOption,
     HeldBackOption,
-    PrecisionOption,
     SeedOption,
     SelectOption,
-    ThreadsOption,
     VisitsOption,
     choose_networks,
 )
@@ -24,7 +22,14 @@ from costmodel.calibration.cli.finishing import (
     next_networks,
     platform_folder,
 )
-from costmodel.calibration.cli.running import run_campaign
+from costmodel.calibration.cli.running import (
+    IntervalOption,
+    PrecisionOption,
+    RuntimeOption,
+    ThreadsOption,
+    TimeLimitOption,
+    run_campaign,
+)
 from costmodel.cli.options import DEFAULT_WEIGHTS, FormatOption, WeightsOption
 from costmodel.cli.output import Format
 
@@ -44,14 +49,12 @@ def here(
     held_back: HeldBackOption = 10,
     select: SelectOption = DEFAULT_SELECTION,
     seed: SeedOption = 0,
-    runtime: Annotated[str, typer.Option(help="What runs the models: onnxruntime or torch.")] = "onnxruntime",
+    runtime: RuntimeOption = "onnxruntime",
     threads: ThreadsOption = 1,
     precision: PrecisionOption = "fp32",
     visits: VisitsOption = 5,
-    interval: Annotated[
-        float, typer.Option(min=0, metavar="S", help="Start rounds at least this many seconds apart.")
-    ] = 10.0,
-    time_limit: Annotated[float, typer.Option(min=0.1, metavar="S", help="End a visit that takes longer.")] = 60.0,
+    interval: IntervalOption = 10.0,
+    time_limit: TimeLimitOption = 60.0,
     weights: WeightsOption = DEFAULT_WEIGHTS,
     form: FormatOption = Format.TABLE,
 ) -> None:

@@ -8,8 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from costmodel.calibration.cli.choosing import PrecisionOption
-from costmodel.calibration.cli.running import run_campaign
+from costmodel.calibration.cli.running import (
+    IntervalOption,
+    PrecisionOption,
+    RuntimeOption,
+    ThreadsOption,
+    TimeLimitOption,
+    run_campaign,
+)
 from costmodel.cli.errors import FAILURE
 from costmodel.cli.options import BatchOption, FormatOption
 from costmodel.cli.output import Format, Output
@@ -34,15 +40,13 @@ def measure(
         str | None, typer.Option("--platform", "-p", metavar="NAME", help="Default: made from machine and runtime.")
     ] = None,
     batch: BatchOption = None,
-    threads: Annotated[int, typer.Option(min=1, help="Threads that run one model.")] = 1,
-    runtime: Annotated[str, typer.Option(help="What runs the models: onnxruntime or torch.")] = "onnxruntime",
+    threads: ThreadsOption = 1,
+    runtime: RuntimeOption = "onnxruntime",
     precision: PrecisionOption = "fp32",
     visits: Annotated[int, typer.Option(min=1, help="Rounds over all models; the fastest run of all counts.")] = 10,
     runs: Annotated[int, typer.Option(min=1, help="Timed runs of a model in a round.")] = 3,
-    interval: Annotated[
-        float, typer.Option(min=0, metavar="S", help="Start rounds at least this many seconds apart.")
-    ] = 5.0,
-    time_limit: Annotated[float, typer.Option(min=0.1, metavar="S", help="End a visit that takes longer.")] = 120.0,
+    interval: IntervalOption = 5.0,
+    time_limit: TimeLimitOption = 120.0,
     journal: Annotated[
         Path, typer.Option("--output", "-o", metavar="FILE", help="Where visits are kept; run again to go on.")
     ] = Path("records.jsonl"),

@@ -1,11 +1,11 @@
-"""Runs a campaign before somebody's eyes."""
+"""Runs a campaign before somebody's eyes, and the options of every command that does."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -15,11 +15,26 @@ if TYPE_CHECKING:
     from costmodel.calibration.campaign import Campaign, Progress
     from costmodel.data.records import MeasurementRecord
 
-__all__ = ["run_campaign"]
+__all__ = [
+    "IntervalOption",
+    "PrecisionOption",
+    "RuntimeOption",
+    "ThreadsOption",
+    "TimeLimitOption",
+    "run_campaign",
+]
 
 logger = logging.getLogger(__name__)
 
 _INTERRUPTED = 130
+
+RuntimeOption = Annotated[str, typer.Option(help="What runs the models: onnxruntime or torch.")]
+ThreadsOption = Annotated[int, typer.Option(min=1, help="Threads that run one model.")]
+PrecisionOption = Annotated[str, typer.Option(metavar="NAME", help="What to compute in: fp32, or bf16 with torch.")]
+IntervalOption = Annotated[
+    float, typer.Option(min=0, metavar="S", help="Start rounds at least this many seconds apart.")
+]
+TimeLimitOption = Annotated[float, typer.Option(min=0.1, metavar="S", help="End a visit that takes longer.")]
 
 
 def run_campaign(campaign: Campaign) -> list[MeasurementRecord]:

@@ -12,6 +12,7 @@ from pydantic import JsonValue
 
 from costmodel.calibration.measurers.base import Measurer, RunTimes
 from costmodel.calibration.measurers.calls import refusal, time_runs
+from costmodel.calibration.measurers.random_inputs import random_array
 from costmodel.errors import MeasurementError, MissingDependencyError, UsageError
 from costmodel.platforms.environment import Environment
 
@@ -132,7 +133,7 @@ class OnnxRuntimeMeasurer(Measurer):
 
 
 def _random_feeds(session: onnxruntime.InferenceSession, seed: int = 0) -> dict[str, np.ndarray]:
-    """Inputs that any model takes: normal floats; integers and booleans 0 or 1, which are valid as indices.
+    """Inputs that any model takes.
 
     Raises:
         MeasurementError: An input without a fixed shape, or of a type that numpy lacks.
@@ -149,7 +150,4 @@ def _random_array(
     sizes = [size for size in shape if isinstance(size, int)]
     if len(sizes) != len(shape):
         raise MeasurementError(f"input {name!r} has the shape {list(shape)}; expected fixed sizes.")
-    dtype = np.dtype(_NUMPY_TYPES[type_name])
-    if dtype.kind == "f":
-        return generator.standard_normal(sizes).astype(dtype)
-    return generator.integers(0, 2, sizes).astype(dtype)
+    return random_array(sizes, np.dtype(_NUMPY_TYPES[type_name]), generator)

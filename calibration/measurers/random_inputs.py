@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -11,7 +12,7 @@ from costmodel.errors import MeasurementError
 if TYPE_CHECKING:
     from onnx import ModelProto, ValueInfoProto
 
-__all__ = ["random_inputs"]
+__all__ = ["random_array", "random_inputs"]
 
 _NUMBERS = frozenset("fiub")
 """Kinds of numpy types that random values are made for: floats, integers and booleans."""
@@ -19,8 +20,6 @@ _NUMBERS = frozenset("fiub")
 
 def random_inputs(model: ModelProto, seed: int = 0) -> list[np.ndarray]:
     """One array for each input that is no weight, in the model's order.
-
-    Floats are normal; integers and booleans are 0 or 1, which are valid as indices.
 
     Raises:
         MeasurementError: An input without a fixed shape, or that is no tensor of numbers.
@@ -40,6 +39,11 @@ def _random_array(value: ValueInfoProto, generator: np.random.Generator) -> np.n
     sizes = [size.dim_value for size in tensor.shape.dim if size.HasField("dim_value")]
     if len(sizes) != len(tensor.shape.dim):
         raise MeasurementError(f"input {value.name!r} has no fixed shape; expected a number for every dimension.")
+    return random_array(sizes, dtype, generator)
+
+
+def random_array(sizes: Sequence[int], dtype: np.dtype[Any], generator: np.random.Generator) -> np.ndarray:
+    """An array of normal floats, or of integers or booleans 0 or 1, which are valid as indices."""
     if dtype.kind == "f":
         return generator.standard_normal(sizes).astype(dtype)
     return generator.integers(0, 2, sizes).astype(dtype)

@@ -66,13 +66,8 @@ class CalibrationReport(Report):
         """The error against how many of the measured networks are fitted, by the library's own strategies."""
         calibration = self.calibration
         tried = {candidate.strategy for candidate in calibration.adaptation.candidates}
-        held_back = NetworkProfiles.of_features(
-            calibration.predictor.bundle,
-            [measurement.features for measurement in calibration.held_back],
-            [measurement.batch for measurement in calibration.held_back],
-        )
         return learning_curve(
-            NetworkProfiles(np.concatenate([calibration.profiles.term_ms, held_back.term_ms])),
+            NetworkProfiles(np.concatenate([calibration.profiles.term_ms, calibration.held_back_profiles.term_ms])),
             np.array([result.measured_ms for result in self.results]),
             strategies=[strategy for strategy in STRATEGIES if strategy.name in tried],
         )

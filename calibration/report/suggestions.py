@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float
 
 from costmodel.calibration.adaptation import STRATEGIES
-from costmodel.calibration.network_profiles import NetworkProfiles
+from costmodel.calibration.network_profiles import LEAST_MS, NetworkProfiles
 from costmodel.calibration.strategies import CalibrationStrategy
 from costmodel.errors import UnknownNameError
 
@@ -17,9 +17,6 @@ if TYPE_CHECKING:
     from costmodel.calibration.calibration import Calibration
 
 __all__ = ["suggest_next"]
-
-_LEAST_MS = 1e-9
-"""Keeps logarithms finite."""
 
 _LEAST_VARIANCE = 1e-12
 """Where the fits agree on everything, being different from each other decides."""
@@ -71,7 +68,7 @@ def _jackknife_variance(
     for row in rows:
         others = np.delete(rows, row)
         mixture = strategy.fit(calibration.profiles.subset(others), calibration.fitted_ms[others])
-        log_ms[row] = np.log(np.maximum(mixture.latency_ms(candidates), _LEAST_MS))
+        log_ms[row] = np.log(np.maximum(mixture.latency_ms(candidates), LEAST_MS))
     variance: Float[np.ndarray, "candidates"] = (len(rows) - 1) * log_ms.var(axis=0)
     return variance
 

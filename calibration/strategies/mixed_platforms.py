@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float
 
-from costmodel.calibration.network_profiles import NetworkProfiles
+from costmodel.calibration.network_profiles import LEAST_MS, NetworkProfiles
 from costmodel.calibration.strategies.base import CalibrationStrategy
 from costmodel.calibration.strategies.mixture import Mixture
 from costmodel.features.cost_term import CostTerm
@@ -15,9 +15,6 @@ __all__ = ["MixedPlatforms"]
 
 _SHRINKAGE = 0.03
 """Weight of the distance from an even mixture; chosen between 0.003 and 0.03 on timm's i9, left out."""
-
-_LEAST_MS = 1e-9
-"""Keeps logarithms finite."""
 
 _WHOLE = np.ones(len(CostTerm))
 _WORK = np.isin(np.arange(len(CostTerm)), [CostTerm.FLOPS, CostTerm.ACTIVATION_BYTES]).astype(float)
@@ -36,7 +33,7 @@ class MixedPlatforms(CalibrationStrategy):
 
     def _fit(self, profiles: NetworkProfiles, latency_ms: Float[np.ndarray, "networks"]) -> Mixture:
         by_term = profiles.term_ms.sum(axis=2)
-        parts_ms = np.maximum(np.concatenate([by_term @ _WHOLE, by_term @ _WORK], axis=1), _LEAST_MS)
+        parts_ms = np.maximum(np.concatenate([by_term @ _WHOLE, by_term @ _WORK], axis=1), LEAST_MS)
         speed = np.exp((np.log(latency_ms)[:, None] - np.log(parts_ms)).mean(axis=0))
         explain = parts_ms * speed / latency_ms[:, None]
         even = np.full(len(speed), 1 / len(speed))

@@ -58,14 +58,16 @@ def made_calibration(bundle, names=("a-0", "a-1", "b-0", "b-1"), measured=(10, 2
         mix={bundle.config.platforms[0].name: (1.0,) * 4},
         error_quantile=np.log(1.3),
     )
+    held_back = measurements(("a-2", "b-2"), (10, 20))
     return Calibration(
         adapter,
         Predictor(bundle).with_platform(adapter),
         Adaptation(mixture, candidates[1], candidates),
         measurements(names, measured),
-        measurements(("a-2", "b-2"), (10, 20)),
+        held_back,
         np.array([15.0, 21.0]),
         profiles,
+        NetworkProfiles.of_features(bundle, [measurement.features for measurement in held_back], [1, 1]),
     )
 
 
@@ -114,7 +116,9 @@ def test_the_document_says_what_was_found(calibration):
 
 
 def test_without_networks_held_back_nothing_is_said_of_them(calibration):
-    document = CalibrationReport(replace(calibration, held_back=(), held_back_ms=np.empty(0))).document()
+    nothing = {"held_back": (), "held_back_ms": np.empty(0)}
+    alone = replace(calibration, **nothing, held_back_profiles=calibration.held_back_profiles.subset([]))
+    document = CalibrationReport(alone).document()
     assert document["held_back_error_percent"] is None
     assert document["interval"]["held_back_coverage_percent"] is None
 
