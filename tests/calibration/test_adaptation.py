@@ -29,6 +29,13 @@ def test_left_out_predictions_do_not_see_their_own_measurement():
     np.testing.assert_allclose(left_out_ms[2], profiles.latency_ms[2, 0])
 
 
+def test_a_fit_to_the_others_is_no_fit_to_all():
+    profiles = synthetic_profiles(4, platforms=1)
+    latency_ms = profiles.latency_ms[:, 0] * np.array([1.0, 1.0, 2.0, 50.0])
+    left_out_ms = adapt(profiles, latency_ms, [RescaledPlatform()]).chosen.left_out_ms
+    np.testing.assert_allclose(left_out_ms[3], profiles.latency_ms[3, 0])
+
+
 def test_it_falls_back_to_the_best_known_platform():
     class Wild(CalibrationStrategy):
         name = "wild"
