@@ -23,6 +23,7 @@ from costmodel.calibration.cli.finishing import (
     platform_folder,
 )
 from costmodel.calibration.cli.running import (
+    DeviceOption,
     IntervalOption,
     PrecisionOption,
     RuntimeOption,
@@ -52,6 +53,7 @@ def here(
     runtime: RuntimeOption = "onnxruntime",
     threads: ThreadsOption = 1,
     precision: PrecisionOption = "fp32",
+    device: DeviceOption = "cpu",
     visits: VisitsOption = 5,
     interval: IntervalOption = 10.0,
     time_limit: TimeLimitOption = 60.0,
@@ -71,7 +73,7 @@ def here(
     from costmodel.predictor import Predictor
 
     folder = platform_folder(name, output)
-    measurer = measurer_for(runtime)(threads=threads, precision=precision)
+    measurer = measurer_for(runtime)(threads=threads, precision=precision, device=device)
     predictor = Predictor.from_pretrained(weights)
     pool, rows = choose_networks(predictor, count, held_back, select, seed)
     campaign = Campaign(

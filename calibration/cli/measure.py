@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from costmodel.calibration.cli.running import (
+    DeviceOption,
     IntervalOption,
     PrecisionOption,
     RuntimeOption,
@@ -43,6 +44,7 @@ def measure(
     threads: ThreadsOption = 1,
     runtime: RuntimeOption = "onnxruntime",
     precision: PrecisionOption = "fp32",
+    device: DeviceOption = "cpu",
     visits: Annotated[int, typer.Option(min=1, help="Rounds over all models; the fastest run of all counts.")] = 10,
     runs: Annotated[int, typer.Option(min=1, help="Timed runs of a model in a round.")] = 3,
     interval: IntervalOption = 5.0,
@@ -64,7 +66,7 @@ def measure(
     sources = _sources(models or (), family or (), seed, batch)
     campaign = Campaign(
         sources,
-        measurer_for(runtime)(threads=threads, precision=precision),
+        measurer_for(runtime)(threads=threads, precision=precision, device=device),
         journal,
         platform=platform,
         batch=batch,

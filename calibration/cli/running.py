@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from costmodel.data.records import MeasurementRecord
 
 __all__ = [
+    "DeviceOption",
     "IntervalOption",
     "PrecisionOption",
     "RuntimeOption",
@@ -30,7 +31,10 @@ _INTERRUPTED = 130
 
 RuntimeOption = Annotated[str, typer.Option(help="What runs the models: onnxruntime or torch.")]
 ThreadsOption = Annotated[int, typer.Option(min=1, help="Threads that run one model.")]
-PrecisionOption = Annotated[str, typer.Option(metavar="NAME", help="What to compute in: fp32, or bf16 with torch.")]
+PrecisionOption = Annotated[
+    str, typer.Option(metavar="NAME", help="What to compute in: fp32, or bf16 or fp16 with torch.")
+]
+DeviceOption = Annotated[str, typer.Option(metavar="NAME", help="What computes: cpu, or cuda with torch.")]
 IntervalOption = Annotated[
     float, typer.Option(min=0, metavar="S", help="Start rounds at least this many seconds apart.")
 ]

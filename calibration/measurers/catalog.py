@@ -12,7 +12,7 @@ from costmodel.errors import UnknownNameError
 __all__ = ["MEASURERS", "measurer_for"]
 
 MEASURERS: Mapping[str, Callable[..., Measurer]] = {"onnxruntime": OnnxRuntimeMeasurer, "torch": TorchMeasurer}
-"""Each takes at least the keywords ``threads`` and ``precision``."""
+"""Each takes at least the keywords ``threads``, ``precision`` and ``device``."""
 
 
 def measurer_for(runtime: str) -> Callable[..., Measurer]:

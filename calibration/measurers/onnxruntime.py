@@ -56,6 +56,7 @@ class OnnxRuntimeMeasurer(Measurer):
     Args:
         threads: Intra-op threads; there is always one inter-op thread.
         precision: ``"fp32"``; models run in the types that they are stored in.
+        device: ``"cpu"``; for another, name its ``providers``.
         graph_optimization: ``"none"``, ``"basic"``, ``"extended"`` or ``"all"``.
         providers: Execution providers, in order of preference.
 
@@ -68,6 +69,7 @@ class OnnxRuntimeMeasurer(Measurer):
         self,
         threads: int = 1,
         precision: str = "fp32",
+        device: str = "cpu",
         graph_optimization: str = "all",
         providers: Sequence[str] = (_CPU_PROVIDER,),
     ) -> None:
@@ -77,6 +79,8 @@ class OnnxRuntimeMeasurer(Measurer):
             raise UsageError(f"expected at least 1 thread, got {threads}.")
         if precision != "fp32":
             raise UsageError(f"onnxruntime runs models in fp32, not in {precision!r}; try --runtime torch.")
+        if device != "cpu":
+            raise UsageError(f"onnxruntime is timed on the CPU, not on {device!r}; try --runtime torch.")
         if graph_optimization not in _OPTIMIZATION_LEVELS:
             raise UsageError(
                 f"unknown graph optimisation {graph_optimization!r}; expected one of {', '.join(_OPTIMIZATION_LEVELS)}."

@@ -46,11 +46,14 @@ _NOISE_IN_CPU_NAMES = re.compile(
     re.IGNORECASE,
 )
 
+_NOISE_IN_ACCELERATOR_NAMES = re.compile(r"\b(nvidia|geforce|amd|intel|graphics|\d+gb|hbm\d\w*)\b", re.IGNORECASE)
+
 
 class Environment(BaseModel):
     """The conditions of a measurement that a latency depends on.
 
     Attributes:
+        accelerator: What computes, where that is not the processor, e.g. ``"NVIDIA H100 80GB HBM3"``.
         cpu: Model name as the system gives it; behind a hypervisor that may be no more than ``"AMD EPYC"``.
         cpu_family: Family number, where the system tells.
         cpu_model: Model number within the family, where the system tells.
@@ -81,15 +84,19 @@ class Environment(BaseModel):
     runtime: str
     runtime_version: str
     threads: PositiveInt
+    accelerator: str | None = None
 
     @classmethod
-    def capture(cls, *, runtime: str, runtime_version: str, threads: int) -> Environment:
+    def capture(
+        cls, *, runtime: str, runtime_version: str, threads: int, accelerator: str | None = None
+    ) -> Environment:
         """Describe the machine this runs on.
 
         Args:
             runtime: Package that runs the models.
             runtime_version: Its version.
             threads: Threads that one model is run with.
+            accelerator: What computes, where that is not the processor.
         """
         cpu = _CpuInfo.read()
         return cls(
@@ -106,6 +113,7 @@ class Environment(BaseModel):
             runtime=runtime,
             runtime_version=runtime_version,
             threads=threads,
+            accelerator=accelerator,
         )
 
 
@@ -113,8 +121,10 @@ def default_platform_name(environment: Environment, precision: str = "fp32") -> 
     """A name of the form ``device-runtime-precision-threads``, e.g. ``epyc-7r13-ort1.32-fp32-1t``.
 
     Where the hypervisor hides the processor's model, its family and model numbers stand in: ``epyc-f25m1-...``.
+    An accelerator is named in its place, without threads: ``h100-pt2.11-bf16``.
     """
-    return platform_name(device_slug(environment), runtime_slug(environment), precision, threads=environment.threads)
+    threads = None if environment.accelerator else environment.threads
+    return platform_name(device_slug(environment), runtime_slug(environment), precision, threads=threads)
 
 
 def runtime_slug(environment: Environment) -> str:
@@ -124,13 +134,18 @@ def runtime_slug(environment: Environment) -> str:
 
 
 def device_slug(environment: Environment) -> str:
-    """Short name of the processor, e.g. ``epyc-7r13``."""
-    name = _NOISE_IN_CPU_NAMES.sub(" ", environment.cpu).lower()
-    slug = re.sub(r"[^a-z0-9]+", "-", name).strip("-") or "cpu"
+    """Short name of what computes, e.g. ``epyc-7r13`` or ``rtx-4090``."""
+    if environment.accelerator:
+        return _slug(_NOISE_IN_ACCELERATOR_NAMES.sub(" ", environment.accelerator)) or "gpu"
+    slug = _slug(_NOISE_IN_CPU_NAMES.sub(" ", environment.cpu)) or "cpu"
     names_a_model = any(character.isdigit() for character in slug)
     if names_a_model or environment.cpu_family is None or environment.cpu_model is None:
         return slug
     return f"{slug}-f{environment.cpu_family}m{environment.cpu_model}"
+
+
+def _slug(name: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
 
 
 class _CpuInfo:

@@ -12,7 +12,7 @@ __all__ = ["measured_platform", "named_platform", "platform_slug"]
 
 
 def measured_platform(name: str, environment: Environment, precision: str = "fp32") -> Platform:
-    """The platform that a journal of CPU measurements was made on.
+    """The platform that a journal of measurements was made on.
 
     Args:
         name: Canonical name.
@@ -22,10 +22,10 @@ def measured_platform(name: str, environment: Environment, precision: str = "fp3
     return Platform(
         name=name,
         device=device_slug(environment),
-        kind=PlatformKind.CPU,
+        kind=PlatformKind.GPU if environment.accelerator else PlatformKind.CPU,
         runtime=runtime_slug(environment),
         precision=precision,
-        threads=environment.threads,
+        threads=None if environment.accelerator else environment.threads,
         environment=environment.model_dump(mode="json"),
         source="measured with costmodel measure",
     )

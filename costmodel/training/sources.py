@@ -101,7 +101,8 @@ class DatasetSource(_Source):
     def measurements(self) -> Iterator[MeasuredNetwork]:
         """Every record of the file."""
         dataset = Dataset.load(self.path)
-        platform = measured_platform(dataset.platform, dataset.header.environment)
+        precision = str(dataset.header.settings.get("precision", "fp32"))
+        platform = measured_platform(dataset.platform, dataset.header.environment, precision)
         for record, model in dataset:
             if record.latency_ms is None or record.batch is None:
                 continue
