@@ -137,17 +137,19 @@ def train(run: Path) -> None:
 def profile(run: Path) -> None:
     """Keep what the source devices' time goes into, for every cell."""
     bundle = load_bundle(run)
-    profiles = []
-    for arch in track(Benchmark.read().archs, "predicting every cell"):
-        profile = NetworkProfiles.of_features(bundle, [features_of(arch)], [1])
-        profiles.append(profile.term_ms[0].astype(np.float32))
-    np.savez(run / PROFILES, term_ms=np.stack(profiles))
+    profiles = [
+        NetworkProfiles.of_features(bundle, [features_of(arch)], [1])
+        for arch in track(Benchmark.read().archs, "predicting every cell")
+    ]
+    columns = {name: [getattr(profile, name)[0] for profile in profiles] for name in ("term_ms", "work")}
+    np.savez(run / PROFILES, **{name: np.stack(rows).astype(np.float32) for name, rows in columns.items()})
 
 
 def evaluate(run: Path) -> Iterator[Draw]:
     """Calibrations for every unseen device, beside regression on the source devices' own measurements."""
     benchmark = Benchmark.read()
-    profiles = NetworkProfiles(np.load(run / PROFILES)["term_ms"].astype(np.float64))
+    kept = np.load(run / PROFILES)
+    profiles = NetworkProfiles(kept["term_ms"].astype(np.float64), kept["work"].astype(np.float64))
     embedding = profiles.embedding()
     for device, seed in track([(d, s) for d in UNSEEN_DEVICES for s in range(SEEDS)], "calibrating"):
         latency_ms = benchmark.latency_ms[device]

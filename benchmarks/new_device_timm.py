@@ -31,7 +31,7 @@ from few_shot import (
 )
 from rich.progress import track
 
-from costmodel.calibration.network_profiles import NetworkProfiles
+from costmodel.calibration.network_profiles import NetworkProfiles, work_of
 from costmodel.calibration.strategies import RescaledPlatform
 from costmodel.features import feature_schema_hash
 from costmodel.graph import VOCABULARY
@@ -81,9 +81,9 @@ def profiles_of(bundle_folder: Path, data: TrainingSet, column: int) -> NetworkP
     Networks that were not measured there are run at batch 1; nobody looks at them.
     """
     kept = bundle_folder / f"profiles-{data.platforms[column]}.npz"
+    known = ~np.isnan(data.latency_ms[:, column])
+    batches = np.where(known, data.batch[:, column], 1).astype(int).tolist()
     if not kept.exists():
-        known = ~np.isnan(data.latency_ms[:, column])
-        batches = np.where(known, data.batch[:, column], 1).astype(int).tolist()
         of_known = NetworkProfiles.of_features(
             load_bundle(bundle_folder),
             [features for features, wanted in zip(data.features, known, strict=True) if wanted],
@@ -92,7 +92,7 @@ def profiles_of(bundle_folder: Path, data: TrainingSet, column: int) -> NetworkP
         term_ms = np.zeros((len(data), *of_known.term_ms.shape[1:]), dtype=np.float32)
         term_ms[known] = of_known.term_ms
         np.savez_compressed(kept, term_ms=term_ms)
-    return NetworkProfiles(np.load(kept)["term_ms"].astype(np.float64))
+    return NetworkProfiles(np.load(kept)["term_ms"].astype(np.float64), work_of(data.features, batches))
 
 
 def evaluate(config: TrainConfig, device: str, run: Path) -> Iterator[Draw]:

@@ -10,10 +10,12 @@ from jaxtyping import Float
 
 from costmodel.calibration.network_profiles import NetworkProfiles
 from costmodel.calibration.strategies import (
+    Averaged,
     CalibrationStrategy,
     Corrected,
     MixedPlatforms,
     Mixture,
+    OwnRates,
     RescaledPlatform,
     ScaledKernels,
 )
@@ -31,6 +33,10 @@ STRATEGIES: tuple[CalibrationStrategy, ...] = (
     ScaledKernels(),
     Corrected(RescaledPlatform()),
     Corrected(ScaledKernels()),
+    OwnRates(),
+    Corrected(OwnRates()),
+    Averaged(),
+    Corrected(Averaged()),
 )
 """From the stiffest to the most flexible."""
 

@@ -140,6 +140,7 @@ def _adapter(
         for kernel in KernelClass
         if not (mixture.factors[kernel] == 1).all()
     }
+    rates = {} if mixture.rates is None else {k.name: tuple(map(float, mixture.rates[k])) for k in KernelClass}
     return Adapter.model_validate(
         {
             "platform": platform,
@@ -147,6 +148,7 @@ def _adapter(
             "fingerprint": bundle.fingerprint,
             "mix": mix,
             "factors": factors,
+            "rates": rates,
             "correction": _correction(bundle, mixture.correction),
             "error_quantile": error_quantile,
             "provenance": provenance,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -21,6 +22,8 @@ from costmodel.errors import DataError, UsageError
 from costmodel.platforms.environment import default_platform_name
 
 __all__ = ["Campaign", "Progress"]
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +140,21 @@ class Campaign:
                     writer.append(visit)
                     history[source.name].append(visit)
                     report(self._progress(history, visit))
-        return [MeasurementRecord.from_visits(self.platform, history[source.name]) for source in self.sources]
+        records = [MeasurementRecord.from_visits(self.platform, history[source.name]) for source in self.sources]
+        self._warn_of_failures(records)
+        return records
+
+    def _warn_of_failures(self, records: Sequence[MeasurementRecord]) -> None:
+        failed = [record for record in records if record.status is not Status.OK]
+        for record in failed:
+            logger.warning("%s %s: %s.", record.model, record.status, record.reason.rstrip("."))
+        if failed:
+            logger.warning(
+                "%d of %d models failed. To try one again, take its failed visit out of %s and run the same command.",
+                len(failed),
+                len(records),
+                self.journal.path,
+            )
 
     def _history(self) -> dict[str, list[Visit]]:
         known = self.journal.read().by_model()

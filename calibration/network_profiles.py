@@ -1,4 +1,4 @@
-"""What known platforms would take for networks: all that calibration looks at, beside the measurements."""
+"""What networks do, and what known platforms would take for it: all that calibration sees beside the measurements."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from costmodel.features.cost_term import CostTerm
 from costmodel.features.kernel_class import KernelClass
 from costmodel.pretrained import Bundle, sum_by_kernel
 
-__all__ = ["LEAST_MS", "NetworkProfiles"]
+__all__ = ["LEAST_MS", "NetworkProfiles", "work_of"]
 
 LEAST_MS = 1e-9
 """Keeps logarithms of milliseconds finite."""
@@ -26,9 +26,11 @@ class NetworkProfiles:
     Attributes:
         term_ms: Milliseconds by network, platform, :class:`~costmodel.features.kernel_class.KernelClass` and
             :class:`~costmodel.features.cost_term.CostTerm`.
+        work: What the networks do: GFLOPs, megabytes of activations and of weights, and operations.
     """
 
     term_ms: Float[np.ndarray, "networks platforms kernels terms"]
+    work: Float[np.ndarray, "networks kernels terms"]
 
     @classmethod
     def of_features(cls, bundle: Bundle, graphs: Sequence[GraphFeatures], batches: Sequence[int]) -> NetworkProfiles:
@@ -43,7 +45,7 @@ class NetworkProfiles:
         profiles = np.empty((len(graphs), len(bundle.config.platforms), len(KernelClass), len(CostTerm)))
         for profile, term_ms, graph in zip(profiles, terms, graphs, strict=True):
             profile[:] = sum_by_kernel(term_ms, graph.kernels)
-        return cls(profiles)
+        return cls(profiles, work_of(graphs, batches))
 
     def __len__(self) -> int:
         return len(self.term_ms)
@@ -61,7 +63,12 @@ class NetworkProfiles:
 
     def subset(self, rows: Iterable[int] | Int[np.ndarray, "rows"]) -> NetworkProfiles:
         """The networks at ``rows``."""
-        return NetworkProfiles(self.term_ms[np.fromiter(rows, dtype=np.int64)])
+        index = np.fromiter(rows, dtype=np.int64)
+        return NetworkProfiles(self.term_ms[index], self.work[index])
+
+    def joined(self, others: NetworkProfiles) -> NetworkProfiles:
+        """These networks, then those."""
+        return NetworkProfiles(np.concatenate([self.term_ms, others.term_ms]), np.concatenate([self.work, others.work]))
 
     def embedding(self) -> Float[np.ndarray, "networks platforms+1"]:
         """Where each network stands: how it favours each platform, and its size, every axis of like spread.
@@ -74,6 +81,14 @@ class NetworkProfiles:
         axes = np.concatenate([favours / _spread(favours), 2 * size / _spread(size)], axis=1)
         embedding: Float[np.ndarray, "networks platforms+1"] = axes - axes.mean(axis=0)
         return embedding
+
+
+def work_of(graphs: Sequence[GraphFeatures], batches: Sequence[int]) -> Float[np.ndarray, "networks kernels terms"]:
+    """The work of networks in a run, apart for each class of kernels; see :class:`NetworkProfiles`."""
+    work = np.zeros((len(graphs), len(KernelClass), len(CostTerm)))
+    for totals, graph, batch in zip(work, graphs, batches, strict=True):
+        np.add.at(totals, graph.kernels, graph.work_by_term(batch))
+    return work
 
 
 def _spread(columns: Float[np.ndarray, "networks columns"]) -> Float[np.ndarray, "columns"]:

@@ -8,7 +8,7 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from multiprocessing import get_context, parent_process
+from multiprocessing import get_context, parent_process, resource_tracker
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
 from threading import Lock, Thread
@@ -165,7 +165,8 @@ class Worker:
         context = get_context("spawn")  # a fork would inherit the parent's thread pools in an unusable state
         ours, theirs = context.Pipe()
         process = context.Process(target=_serve, args=(theirs, self._measurer), daemon=True)
-        with self._lock, _processes, _thread_variables(self._measurer.environment().threads):
+        threads = self._measurer.environment().threads
+        with self._lock, _processes, _thread_variables(threads), _interrupts_held_back():
             if self._is_stopped:
                 raise MeasurementError("the worker was stopped.")
             process.start()
@@ -255,6 +256,20 @@ def _end_with_parent() -> None:
     if parent is not None:
         parent.join()
         os._exit(1)
+
+
+@contextmanager
+def _interrupts_held_back() -> Iterator[None]:
+    """A child that is started inside does not get Ctrl-C, and so cannot die of it before it can ignore it."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    resource_tracker.ensure_running()  # it is started by the first child, and lifts what holds signals back
+    previous = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, previous)
 
 
 @contextmanager

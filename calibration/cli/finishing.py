@@ -54,13 +54,18 @@ def next_networks(calibration: Calibration, pool: CandidatePool, measured: Seque
 
 
 def finish(calibration: Calibration, folder: Path, form: Format, suggestions: Sequence[str] = ()) -> None:
-    """Save the platform and its reports in ``folder``, and show one."""
-    from costmodel.calibration.report import CalibrationReport, write_html
+    """Save the platform and its reports in ``folder``, and show one.
+
+    Raises:
+        DataError: The platform, or a report, cannot be written.
+        CostModelError: Stdout cannot be written to.
+    """
+    from costmodel.calibration.report import CalibrationReport, write_html, write_json
     from costmodel.pretrained import save_adapter
 
     save_adapter(calibration.adapter, folder)
     report = CalibrationReport(calibration, suggestions=suggestions)
-    Output(Format.JSON, folder / "report.json").write(report)
+    write_json(report, folder / "report.json")
     write_html(report, folder / "report.html")
     Output(form).write(report)
     say(f"saved, with report.html, in {folder}")

@@ -1,4 +1,4 @@
-"""``costmodel calibrate --here``: this machine becomes a platform."""
+"""``costmodel calibrate --here``: this machine, or a device that TVM reaches, becomes a platform."""
 
 from __future__ import annotations
 
@@ -15,22 +15,10 @@ from costmodel.calibration.cli.choosing import (
     VisitsOption,
     choose_networks,
 )
-from costmodel.calibration.cli.finishing import (
-    NameOption,
-    PlatformFolderOption,
-    finish,
-    next_networks,
-    platform_folder,
-)
-from costmodel.calibration.cli.running import (
-    DeviceOption,
-    IntervalOption,
-    PrecisionOption,
-    RuntimeOption,
-    ThreadsOption,
-    TimeLimitOption,
-    run_campaign,
-)
+from costmodel.calibration.cli.finishing import PlatformFolderOption, finish, next_networks, platform_folder
+from costmodel.calibration.cli.measuring import MeasurerOptions
+from costmodel.calibration.cli.option_groups import with_option_groups
+from costmodel.calibration.cli.running import IntervalOption, TimeLimitOption, run_campaign
 from costmodel.cli.options import DEFAULT_WEIGHTS, FormatOption, WeightsOption
 from costmodel.cli.output import Format
 
@@ -39,21 +27,32 @@ __all__ = ["here"]
 _JOURNAL = "measurements.jsonl"
 
 
+@with_option_groups
 def here(
     context: typer.Context,
-    this_machine: Annotated[
-        bool, typer.Option("--here", help="Measure this machine and make a platform of it.")
+    is_asked_for: Annotated[
+        bool,
+        typer.Option(
+            "--here",
+            help="Measure now, this machine or a device reached through --runtime tvm-rpc, and make a platform of it.",
+        ),
     ] = False,
-    name: NameOption = "here",
+    name: Annotated[
+        str | None,
+        typer.Option(
+            "--name",
+            "-n",
+            metavar="NAME",
+            help="What the platform is to be called. Default: here, or the --key of a device elsewhere.",
+        ),
+    ] = None,
     output: PlatformFolderOption = None,
     count: CountOption = 20,
     held_back: HeldBackOption = 10,
     select: SelectOption = DEFAULT_SELECTION,
     seed: SeedOption = 0,
-    runtime: RuntimeOption = "onnxruntime",
-    threads: ThreadsOption = 1,
-    precision: PrecisionOption = "fp32",
-    device: DeviceOption = "cpu",
+    *,
+    measuring: MeasurerOptions,
     visits: VisitsOption = 5,
     interval: IntervalOption = 10.0,
     time_limit: TimeLimitOption = 60.0,
@@ -63,17 +62,18 @@ def here(
     """Make a platform of a new device, from a handful of measurements."""
     if context.invoked_subcommand is not None:
         return
-    if not this_machine:
+    if not is_asked_for:
         typer.echo(context.get_help())
         raise typer.Exit
     from costmodel.calibration import calibrate
     from costmodel.calibration.campaign import Campaign
-    from costmodel.calibration.measurers import measurer_for
     from costmodel.platforms import measured_platform, platform_slug
     from costmodel.predictor import Predictor
 
+    measurer = measuring.measurer(time_limit)
+    name = measuring.platform_name if name is None else name
     folder = platform_folder(name, output)
-    measurer = measurer_for(runtime)(threads=threads, precision=precision, device=device)
+    environment = measurer.environment()  # before the work of choosing: a device elsewhere may not answer
     predictor = Predictor.from_pretrained(weights)
     pool, rows = choose_networks(predictor, count, held_back, select, seed)
     campaign = Campaign(
@@ -84,13 +84,14 @@ def here(
         visits=visits,
         round_interval_s=interval,
         time_limit_s=time_limit,
+        workers=measuring.workers or 1,
     )
     records = run_campaign(campaign)
     measured = [pool.measurement(row, record) for row, record in zip(rows, records, strict=True)]
     calibration = calibrate(
         predictor,
         [found for found in measured[:count] if found],
-        measured_platform(platform_slug(name), measurer.environment(), measurer.precision),
+        measured_platform(platform_slug(name), environment, measurer.precision),
         held_back=[found for found in measured[count:] if found],
     )
     finish(calibration, folder, form, next_networks(calibration, pool, rows))

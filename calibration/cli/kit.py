@@ -18,7 +18,7 @@ from costmodel.calibration.cli.choosing import (
     choose_networks,
 )
 from costmodel.calibration.cli.finishing import NameOption, PlatformFolderOption, finish, platform_folder, warn_of
-from costmodel.calibration.cli.running import ThreadsOption
+from costmodel.calibration.cli.measuring import ThreadsOption
 from costmodel.cli.options import DEFAULT_WEIGHTS, FormatOption, WeightsOption
 from costmodel.cli.output import Format
 from costmodel.cli.talk import say

@@ -1,4 +1,4 @@
-"""``costmodel measure``: from models to latencies measured on this machine."""
+"""``costmodel measure``: from models to latencies, measured on this machine or over TVM's RPC."""
 
 from __future__ import annotations
 
@@ -8,15 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from costmodel.calibration.cli.running import (
-    DeviceOption,
-    IntervalOption,
-    PrecisionOption,
-    RuntimeOption,
-    ThreadsOption,
-    TimeLimitOption,
-    run_campaign,
-)
+from costmodel.calibration.cli.measuring import MeasurerOptions
+from costmodel.calibration.cli.option_groups import with_option_groups
+from costmodel.calibration.cli.running import IntervalOption, TimeLimitOption, run_campaign
 from costmodel.cli.errors import FAILURE
 from costmodel.cli.options import BatchOption, FormatOption
 from costmodel.cli.output import Format, Output
@@ -28,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["measure"]
 
 
+@with_option_groups
 def measure(
     models: Annotated[
         list[Path] | None, typer.Argument(metavar="[MODEL]...", help="ONNX files; missing weights are made up.")
@@ -38,13 +33,11 @@ def measure(
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the first network of each family.")] = 0,
     platform: Annotated[
-        str | None, typer.Option("--platform", "-p", metavar="NAME", help="Default: made from machine and runtime.")
+        str | None, typer.Option("--platform", "-p", metavar="NAME", help="Default: made from device and runtime.")
     ] = None,
     batch: BatchOption = None,
-    threads: ThreadsOption = 1,
-    runtime: RuntimeOption = "onnxruntime",
-    precision: PrecisionOption = "fp32",
-    device: DeviceOption = "cpu",
+    *,
+    measuring: MeasurerOptions,
     visits: Annotated[int, typer.Option(min=1, help="Rounds over all models; the fastest run of all counts.")] = 10,
     runs: Annotated[int, typer.Option(min=1, help="Timed runs of a model in a round.")] = 3,
     interval: IntervalOption = 5.0,
@@ -57,16 +50,15 @@ def measure(
     ] = None,
     form: FormatOption = Format.TABLE,
 ) -> None:
-    """Measure the latency of models on this machine."""
+    """Measure the latency of models, on this machine or on devices that --runtime tvm-rpc reaches."""
     from costmodel.calibration.campaign import Campaign
     from costmodel.calibration.measurement_report import MeasurementReport
-    from costmodel.calibration.measurers import measurer_for
     from costmodel.data.dataset import Dataset
 
     sources = _sources(models or (), family or (), seed, batch)
     campaign = Campaign(
         sources,
-        measurer_for(runtime)(threads=threads, precision=precision, device=device),
+        measuring.measurer(time_limit),
         journal,
         platform=platform,
         batch=batch,
@@ -74,6 +66,7 @@ def measure(
         runs=runs,
         round_interval_s=interval,
         time_limit_s=time_limit,
+        workers=measuring.workers or 1,
     )
     records = run_campaign(campaign)
     Output(form).write(MeasurementReport(records))

@@ -15,26 +15,12 @@ if TYPE_CHECKING:
     from costmodel.calibration.campaign import Campaign, Progress
     from costmodel.data.records import MeasurementRecord
 
-__all__ = [
-    "DeviceOption",
-    "IntervalOption",
-    "PrecisionOption",
-    "RuntimeOption",
-    "ThreadsOption",
-    "TimeLimitOption",
-    "run_campaign",
-]
+__all__ = ["IntervalOption", "TimeLimitOption", "run_campaign"]
 
 logger = logging.getLogger(__name__)
 
 _INTERRUPTED = 130
 
-RuntimeOption = Annotated[str, typer.Option(help="What runs the models: onnxruntime or torch.")]
-ThreadsOption = Annotated[int, typer.Option(min=1, help="Threads that run one model.")]
-PrecisionOption = Annotated[
-    str, typer.Option(metavar="NAME", help="What to compute in: fp32, or bf16 or fp16 with torch.")
-]
-DeviceOption = Annotated[str, typer.Option(metavar="NAME", help="What computes: cpu, or cuda with torch.")]
 IntervalOption = Annotated[
     float, typer.Option(min=0, metavar="S", help="Start rounds at least this many seconds apart.")
 ]

@@ -22,7 +22,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from importlib.metadata import distributions
@@ -368,7 +368,7 @@ class Results:
         try:
             stream = path.open("ab", buffering=0)
         except OSError as error:
-            sys.exit(f"cannot write {path}: {error.strerror}.")
+            sys.exit(f"cannot write {path}: {error.strerror}. Make room, or move the whole folder to another place.")
         with stream:
             _lock(stream, path)
             results = cls(path, stream)
@@ -388,7 +388,8 @@ class Results:
                 rest = rest[self._stream.write(rest) :]
             os.fsync(self._stream.fileno())
         except OSError as error:
-            self._truncate(length)
+            with suppress(OSError):  # the next start removes what is left of the line
+                self._truncate(length)
             sys.exit(
                 f"cannot append to {self._path}: {error.strerror}. Everything measured before is kept; free some space "
                 "and start this again to go on."
@@ -404,19 +405,21 @@ class Results:
                 sys.exit(f"{self._path} holds something else than results; move it away.")
             self._truncate(0)
             self.append(header)
+            _sync_folder(self._path.parent)
             return
         first, *others = raw[:end].splitlines()
         self._check_same_conditions(_parsed(first), header)
         self._truncate(end)
         for number, line in enumerate(others, start=2):
             visit = _parsed(line)
-            if visit.get("kind") == "visit" and {"model", "status"} <= visit.keys():
+            if visit.get("kind") == "visit" and isinstance(visit.get("model"), str) and "status" in visit:
                 self.visits.setdefault(visit["model"], []).append(visit)
             else:
                 _say(f"{self._path.name}, line {number} is damaged and does not count.")
 
     def _check_same_conditions(self, found: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
-        if found.get("kind") != "header":
+        has_conditions = all(isinstance(found.get(part), dict) for part in ("environment", "settings"))
+        if found.get("kind") != "header" or not has_conditions:
             sys.exit(f"{self._path} holds something else than results; move it away.")
         old, new = _conditions(found), _conditions(wanted)
         differences = [f"{name} was {old.get(name)!r}, now {new[name]!r}" for name in new if old.get(name) != new[name]]
@@ -441,6 +444,20 @@ def _lock(stream: FileIO, path: Path) -> None:
         fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         sys.exit(f"another process is writing {path}; wait until it has finished.")
+    except OSError:
+        _say(f"no file locks in {path.parent}: make sure that only one process at a time writes {path.name}.")
+
+
+def _sync_folder(folder: Path) -> None:
+    """Wait until the names of the files in it are on the disk, where the system can do that."""
+    if os.name == "nt":
+        return
+    with suppress(OSError):  # some network folders cannot
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def _parsed(line: bytes) -> dict[str, Any]:
@@ -607,10 +624,18 @@ def main() -> None:
     Raises:
         SystemExit: Always, with the exit code: 0 when every model was measured or failed for good.
     """
-    folder = Path(__file__).resolve().parent
     arguments = _parser().parse_args()
     if arguments.visit:
         _serve_visit(Path(arguments.visit), Method(arguments.threads, arguments.runs, arguments.provider))
+    try:
+        _measure_kit(Path(__file__).resolve().parent, arguments)
+    except KeyboardInterrupt:
+        _say("stopped. Every finished visit is in results.jsonl; start this again to go on.")
+        sys.exit(_INTERRUPTED)
+    sys.exit(0)
+
+
+def _measure_kit(folder: Path, arguments: argparse.Namespace) -> None:
     manifest = _manifest(folder)
     settings = manifest["settings"]
     method = Method(arguments.threads or settings["threads"], arguments.runs or settings["runs"], arguments.provider)
@@ -625,14 +650,9 @@ def main() -> None:
     with Results.opened(folder / "results.jsonl", header) as results:
         _check_models(folder, manifest["models"], results)
         visitor = _Visitor(folder, method, arguments.time_limit)
-        try:
-            _measure(manifest["models"], visitor, results, arguments.visits or settings["visits"], arguments.interval)
-        except KeyboardInterrupt:
-            _say("stopped. Every finished visit is in results.jsonl; start this again to go on.")
-            sys.exit(_INTERRUPTED)
+        _measure(manifest["models"], visitor, results, arguments.visits or settings["visits"], arguments.interval)
         failed = [name for name, past in results.visits.items() if _has_failed(past)]
     _say(f"finished: {len(manifest['models'])} models, {len(failed)} of them failed. Bring back results.jsonl.")
-    sys.exit(0)
 
 
 def _manifest(folder: Path) -> dict[str, Any]:

@@ -74,7 +74,12 @@ class TorchDevice:
             for _ in range(warm_ups if self.is_cpu else max(warm_ups, _WARM_UPS_ON_A_CARD)):
                 run()
             self._wait()
-            return time_runs(lambda: (run(), self._wait()), runs, threads=self.threads, is_on_cpu=self.is_cpu)
+
+            def run_to_the_end() -> None:
+                run()
+                self._wait()
+
+            return time_runs(run_to_the_end, runs, threads=self.threads, is_on_cpu=self.is_cpu)
 
     def reference_ms(self) -> float:
         """Time in milliseconds of a fixed matrix product, the fastest of three."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from functools import cache
 from importlib import import_module
 from importlib.metadata import version
-from shutil import rmtree
+from shutil import rmtree, which
 from tempfile import mkdtemp
 from weakref import finalize
 
@@ -17,6 +17,7 @@ from costmodel.calibration.measurers.random_inputs import random_inputs
 from costmodel.calibration.measurers.tvm_compiler import TvmCompiler
 from costmodel.calibration.measurers.tvm_device import TvmDevice
 from costmodel.calibration.measurers.tvm_session import TvmSession, TvmTracker
+from costmodel.calibration.measurers.tvm_target import CPU, default_target, device_of
 from costmodel.calibration.measurers.tvm_versions import require_tvm
 from costmodel.data.records import Clock
 from costmodel.errors import MeasurementError, UsageError
@@ -49,7 +50,10 @@ class TvmRpcMeasurer(Measurer):
         threads: Threads that run one model.
         target: What to compile for, as TVM writes it; the default suits devices like this machine, and a board needs
             e.g. ``{"kind": "llvm", "mtriple": "aarch64-linux-gnu", "mcpu": "cortex-a72", "num-cores": 4}``.
-        device: Name of the processor; by default what LLVM calls it there, or else the key.
+        precision: ``"fp32"``; models run in the types that they are stored in.
+        device: What computes there, as TVM calls it, e.g. ``"cpu"`` or ``"opencl"``; by default what the target is for.
+            Without a target, one is made for it.
+        processor: What the processor is called; by default what LLVM calls it there, or else the key.
         opt_level: TVM's optimisation level, 0 to 3.
         linker: Command that links libraries on this machine, e.g. ``"aarch64-linux-gnu-g++"``; ``None`` when the
             device has a C++ compiler itself.
@@ -59,7 +63,8 @@ class TvmRpcMeasurer(Measurer):
     Raises:
         MissingDependencyError: TVM, or a package that it needs, is not installed.
         MeasurementError: TVM is installed in another version than the one known to work.
-        UsageError: An argument outside the values above.
+        UsageError: An argument outside the values above, a device that the target is not for, or a linker that is not
+            installed.
     """
 
     def __init__(
@@ -69,23 +74,36 @@ class TvmRpcMeasurer(Measurer):
         key: str,
         *,
         threads: int = 1,
+        precision: str = "fp32",
         target: Mapping[str, JsonValue] | None = None,
         device: str | None = None,
+        processor: str | None = None,
         opt_level: int = 3,
         linker: str | None = None,
         wait_s: float = 30.0,
         session_limit_s: float = 600.0,
     ) -> None:
-        require_tvm("Measuring over TVM's RPC")
         if threads < 1:
             raise UsageError(f"expected at least 1 thread, got {threads}.")
+        if precision != "fp32":
+            raise UsageError(f"TVM runs models in fp32, not in {precision!r}; leave the precision out.")
         if opt_level not in range(4):
             raise UsageError(f"expected an optimisation level from 0 to 3, got {opt_level}.")
-        target = target or {"kind": "llvm", "num-cores": threads}
-        if "kind" not in target:
-            raise UsageError(f'expected a target with a "kind", e.g. {{"kind": "llvm"}}, got {dict(target)}.')
+        if linker and which(linker) is None:
+            raise UsageError(
+                f"found no program {linker!r} to link with. Install it or give its path, or name none where the device "
+                "has a C++ compiler itself."
+            )
+        target = target or default_target(device or CPU, threads)
         self.threads = threads
-        self.device = device
+        self.device = device_of(target)
+        if device not in (None, self.device):
+            raise UsageError(
+                f"the target {dict(target)} is for the device {self.device!r}, not for {device!r}. Leave one of the "
+                "two out."
+            )
+        require_tvm("Measuring over TVM's RPC")
+        self._processor = processor
         self._tracker = TvmTracker(host, port, key, wait_s, session_limit_s)
         folder = mkdtemp(prefix="costmodel-tvm-")
         finalize(self, rmtree, folder, ignore_errors=True)  # here, and not in the processes that get a copy
@@ -102,7 +120,7 @@ class TvmRpcMeasurer(Measurer):
         """
         self._asked = self._asked or TvmDevice.ask(self._tracker)
         return Environment(
-            cpu=self.device or self._asked.processor or self._tracker.key,
+            cpu=self._processor or self._asked.processor or self._tracker.key,
             logical_cores=self._asked.cores,
             os=self._asked.triple or _UNKNOWN,
             kernel=_UNKNOWN,
@@ -110,6 +128,7 @@ class TvmRpcMeasurer(Measurer):
             runtime="tvm",
             runtime_version=version("apache-tvm"),
             threads=self.threads,
+            accelerator=None if self.device == CPU else self._tracker.key,
         )
 
     def settings(self) -> Mapping[str, JsonValue]:
@@ -150,12 +169,7 @@ class TvmRpcMeasurer(Measurer):
         if self._session is None:
             raise MeasurementError("no server was taken; call measure_visit().")
         inputs = random_inputs(load_from_string(model))
-        return self._session.time_ms(self._compiler.library(model), inputs, self._device_kind, runs)
-
-    @property
-    def _device_kind(self) -> str:
-        kind = str(self._compiler.target["kind"])
-        return "cpu" if kind == "llvm" else kind
+        return self._session.time_ms(self._compiler.library(model), inputs, self.device, runs)
 
 
 @cache

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from costmodel.calibration.adaptation import STRATEGIES
-from costmodel.calibration.network_profiles import NetworkProfiles
 from costmodel.calibration.report import wording
 from costmodel.calibration.report.family_error import FamilyError, family_errors
 from costmodel.calibration.report.kernel_factor import KernelFactor, kernel_factors
@@ -56,6 +55,11 @@ class CalibrationReport(Report):
         """Known platforms it resembles, the most alike first."""
         return platform_shares(self.calibration)
 
+    @property
+    def has_own_rates(self) -> bool:
+        """Whether work at rates of the platform's own has a part in predictions."""
+        return bool(self.calibration.adapter.rates)
+
     @cached_property
     def kernel_factors(self) -> tuple[KernelFactor, ...]:
         """Classes of kernels that are slower or faster than on those, the most striking first."""
@@ -67,7 +71,7 @@ class CalibrationReport(Report):
         calibration = self.calibration
         tried = {candidate.strategy for candidate in calibration.adaptation.candidates}
         return learning_curve(
-            NetworkProfiles(np.concatenate([calibration.profiles.term_ms, calibration.held_back_profiles.term_ms])),
+            calibration.profiles.joined(calibration.held_back_profiles),
             np.array([result.measured_ms for result in self.results]),
             strategies=[strategy for strategy in STRATEGIES if strategy.name in tried],
         )
@@ -113,6 +117,7 @@ class CalibrationReport(Report):
                 "held_back_coverage_percent": _coverage_percent(held_back),
             },
             "mix": [share.to_dict() for share in self.platform_shares],
+            "rates": self.calibration.adapter.rates,
             "kernel_factors": [factor.to_dict() for factor in self.kernel_factors],
             "correction_percent": self.correction_percent,
             "families": [error.to_dict() for error in self.family_errors],

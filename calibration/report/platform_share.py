@@ -31,12 +31,14 @@ class PlatformShare:
 
 
 def platform_shares(calibration: Calibration) -> tuple[PlatformShare, ...]:
-    """The known platforms that have a part in the new one, the largest first.
+    """The known platforms that have a part in the new one, the largest first; none where it has only its own rates.
 
     Weights of the mix cannot be compared between a fast platform and a slow one; the time they account for can.
     Every network counts alike, however large.
     """
     mixture = calibration.adaptation.mixture
+    if not mixture.mix.any():
+        return ()
     part_ms = np.einsum("npkt,pt,kt->np", calibration.profiles.term_ms, mixture.mix, mixture.factors)
     percent = 100 * (part_ms / part_ms.sum(axis=1, keepdims=True)).mean(axis=0)
     names = [platform.name for platform in calibration.predictor.bundle.config.platforms]

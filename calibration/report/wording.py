@@ -66,14 +66,17 @@ def fit_sentence(report: CalibrationReport) -> str:
 
 
 def resemblance_sentence(report: CalibrationReport) -> str:
-    """Which known platforms most of the predicted time comes from."""
+    """Which known platforms most of the predicted time comes from, or that it has rates of its own."""
+    if not report.platform_shares:
+        return "Like no known platform: its rates are its own."
     first, *others = report.platform_shares
     named = [first, *(share for share in others if share.share_percent >= _NAMED_SHARE_PERCENT)][:_NAMED_PLATFORMS]
     parts = [f"{share.platform} ({share.share_percent:.0f} %)" for share in named]
     rest = len(report.platform_shares) - len(named)
     if rest:
         parts.append(f"a little of {_counted(rest, 'other')}")
-    return f"Resembles {_listed(parts)}."
+    own = " Every prediction is the geometric mean of that and of rates of its own." if report.has_own_rates else ""
+    return f"Resembles {_listed(parts)}.{own}"
 
 
 def kernels_sentence(report: CalibrationReport) -> str:

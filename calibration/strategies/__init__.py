@@ -1,9 +1,11 @@
 """Ways of fitting a new platform to a few measurements."""
 
+from costmodel.calibration.strategies.averaged import Averaged
 from costmodel.calibration.strategies.base import CalibrationStrategy
 from costmodel.calibration.strategies.corrected import Corrected
 from costmodel.calibration.strategies.mixed_platforms import MixedPlatforms
 from costmodel.calibration.strategies.mixture import LogCorrection, Mixture
+from costmodel.calibration.strategies.own_rates import OwnRates
 from costmodel.calibration.strategies.rescaled_platform import RescaledPlatform
 from costmodel.calibration.strategies.scaled_kernels import ScaledKernels
 
@@ -12,9 +14,11 @@ __all__ = [
     "LogCorrection",
     "Mixture",
     # how
+    "Averaged",
     "CalibrationStrategy",
     "Corrected",
     "MixedPlatforms",
+    "OwnRates",
     "RescaledPlatform",
     "ScaledKernels",
 ]

@@ -1,4 +1,4 @@
-"""What a calibration comes to: a mixture of known platforms, its kernels faster or slower."""
+"""What a calibration comes to: a mixture of known platforms, its kernels faster or slower, or rates of its own."""
 
 from __future__ import annotations
 
@@ -38,18 +38,25 @@ class Mixture:
     """A new platform in terms of known ones; :class:`costmodel.pretrained.Adapter` has the equation.
 
     Attributes:
-        mix: What it has of each known platform, for each term of its cost; not negative, not all zero.
+        mix: What it has of each known platform, for each term of its cost; not negative, and all zero only where
+            there are rates.
         factors: How many times as long each class of kernels takes, for each term of its cost; not negative.
+        rates: Its own milliseconds for a unit of work, by class of kernels and term.  Beside a mix, the latency is the
+            geometric mean of both.
         correction: What is to be added to the log latency of the whole network.
     """
 
     mix: Float[np.ndarray, "platforms terms"]
     factors: Float[np.ndarray, "kernels terms"]
+    rates: Float[np.ndarray, "kernels terms"] | None = None
     correction: LogCorrection | None = None
 
     def latency_ms(self, profiles: NetworkProfiles) -> Float[np.ndarray, "networks"]:
         """Latency of each network on the new platform, milliseconds."""
         latency: Float[np.ndarray, "networks"] = np.einsum("npkt,pt,kt->n", profiles.term_ms, self.mix, self.factors)
+        if self.rates is not None:
+            by_rates = np.einsum("nkt,kt->n", profiles.work, self.rates)
+            latency = np.sqrt(latency * by_rates) if self.mix.any() else by_rates
         if self.correction is not None:
             latency = latency * np.exp(self.correction.of(profiles.latency_ms))
         return latency

@@ -19,7 +19,7 @@ def synthetic_profiles(networks: int, platforms: int = 3, seed: int = 0) -> Netw
     classes, terms = len(KernelClass), len(CostTerm)
     work = rng.lognormal(sigma=1.5, size=(networks, 1, classes, terms)) * (rng.random((networks, 1, classes, 1)) < 0.4)
     work[:, :, KernelClass.CONV] += 0.1
-    return NetworkProfiles(work * rng.lognormal(sigma=1.0, size=(1, platforms, classes, terms)))
+    return NetworkProfiles(work * rng.lognormal(sigma=1.0, size=(1, platforms, classes, terms)), work[:, 0])
 
 
 class SelectionConformance:
@@ -56,19 +56,25 @@ class StrategyConformance:
     """The contract of :class:`~costmodel.calibration.strategies.CalibrationStrategy`, as tests.
 
     Subclass it and write :meth:`make_strategy`; pytest then collects the tests.
+
+    Attributes:
+        largest_error: What a known platform may be missed by, relative and on average; a strategy that does not look at
+            known platforms needs more than the default.
     """
+
+    largest_error = 0.2
 
     def make_strategy(self) -> CalibrationStrategy:
         """A strategy to test."""
         raise NotImplementedError(f"{type(self).__name__} must write make_strategy().")
 
     def test_finds_a_known_platform_twice_as_slow(self) -> None:
-        """Within 20 % on networks it was not fitted to."""
+        """Within :attr:`largest_error` on networks it was not fitted to."""
         profiles = synthetic_profiles(60)
         latency_ms = 2 * profiles.latency_ms[:, 1]
         mixture = self.make_strategy().fit(profiles.subset(range(30)), latency_ms[:30])
         off = np.abs(mixture.latency_ms(profiles.subset(range(30, 60))) / latency_ms[30:] - 1)
-        assert off.mean() < 0.2
+        assert off.mean() < self.largest_error
 
     def test_units_do_not_matter(self) -> None:
         """A device a thousand times slower gets the same mixture, a thousand times slower."""

@@ -18,7 +18,7 @@ from costmodel.errors import CostModelError
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-__all__ = ["SCHEMA_VERSION", "Format", "Output", "Report"]
+__all__ = ["SCHEMA_VERSION", "Format", "Output", "Report", "as_json"]
 
 SCHEMA_VERSION = 1
 """Version of every JSON document the command line prints; raised when a field changes its meaning or goes."""
@@ -73,7 +73,7 @@ class Output:
             CostModelError: The file cannot be written, or the disk is full.
         """
         if self._form is Format.JSON:
-            text = _as_json(report)
+            text = as_json(report)
         elif self._form is Format.CSV:
             text = _as_csv(report)
         else:
@@ -84,7 +84,8 @@ class Output:
             _write_file(self._file, text)
 
 
-def _as_json(report: Report) -> str:
+def as_json(report: Report) -> str:
+    """The JSON document of ``report``, as ``--format json`` prints it."""
     document = {"schema_version": SCHEMA_VERSION, **report.document()}
     return json.dumps(document, indent=2, allow_nan=False) + "\n"
 

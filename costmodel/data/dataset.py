@@ -14,6 +14,7 @@ from costmodel.data.journal import Journal, JournalHeader
 from costmodel.data.records import MeasurementRecord, Status
 from costmodel.data.weightless import graph_hash, strip_weights
 from costmodel.errors import DataError
+from costmodel.files import replaced
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -110,22 +111,20 @@ class Dataset:
         """
         import pyarrow.parquet as pq
 
-        path = Path(path)
-        partial = path.with_name(path.name + ".partial")
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            pq.write_table(
-                self._table(),
-                partial,
-                compression="zstd",
-                compression_level=_ZSTD_LEVEL,
-                dictionary_pagesize_limit=1 << 30,  # beyond it, graphs would be written again for every record
-                row_group_size=max(len(self), 1),  # each row group has a dictionary of its own
-            )
-            partial.replace(path)
+            with replaced(Path(path)) as partial:
+                pq.write_table(
+                    self._table(),
+                    partial,
+                    compression="zstd",
+                    compression_level=_ZSTD_LEVEL,
+                    dictionary_pagesize_limit=1 << 30,  # beyond it, graphs would be written again for every record
+                    row_group_size=max(len(self), 1),  # each row group has a dictionary of its own
+                )
         except OSError as error:
-            partial.unlink(missing_ok=True)
-            raise DataError(f"cannot write the dataset {path}: {error}.") from error
+            raise DataError(
+                f"cannot write the dataset {path}: {error}. Make room, or name another place, and write it again."
+            ) from error
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Dataset:

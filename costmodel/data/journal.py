@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import os
+import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeVar
@@ -14,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from costmodel.data.records import MeasurementRecord, Visit
 from costmodel.errors import DataError
+from costmodel.files import sync_folder
 from costmodel.platforms.environment import Environment
 
 __all__ = ["Journal", "JournalContent", "JournalHeader", "JournalWriter"]
@@ -69,6 +71,12 @@ class JournalContent:
 
 _Line = TypeVar("_Line", JournalHeader, Visit)
 
+_REMEDY: dict[type[BaseModel], str] = {
+    JournalHeader: "Choose another place, or move the file away to begin anew.",
+    Visit: "Take that line out with a text editor to go on with all others.",
+}
+"""What to do about a line that cannot be read."""
+
 
 class Journal:
     """An append-only file of visits: a header line, then one JSON line a visit.
@@ -115,8 +123,11 @@ class Journal:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
         except OSError as error:
-            raise DataError(f"cannot write the journal {self.path}: {error.strerror}.") from error
+            raise DataError(
+                f"cannot write the journal {self.path}: {error.strerror}. Make room, or choose another place."
+            ) from error
         try:
+            self._check_ordinary(descriptor)
             self._lock(descriptor)
             writer = JournalWriter(self.path, descriptor)
             self._prepare(writer, header)
@@ -124,10 +135,15 @@ class Journal:
         finally:
             os.close(descriptor)  # gives the lock back as well
 
+    def _check_ordinary(self, descriptor: int) -> None:
+        """A device or a pipe can be opened and locked, but what is written there is gone."""
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise DataError(f"{self.path} is no ordinary file, so measurements cannot be kept in it; choose another.")
+
     def _prepare(self, writer: JournalWriter, header: JournalHeader) -> None:
         complete, torn = _split_torn_line(self.path.read_bytes())
         if not complete and not _encode(header).startswith(torn):
-            raise DataError(f"{self.path} is not a journal of measurements; choose another file.")
+            raise DataError(f"{self.path} is not a journal of measurements; choose another place, or move it away.")
         if torn:
             logger.warning("%s: removed an unfinished last line of %d bytes.", self.path, len(torn))
             writer.truncate(len(complete))
@@ -135,13 +151,14 @@ class Journal:
             self._check_same_header(self.read().header, header)
         else:
             writer.append(header)
+            sync_folder(self.path.parent)
 
     def _check_same_header(self, found: JournalHeader, wanted: JournalHeader) -> None:
         differences = _differences(found.model_dump(mode="json"), wanted.model_dump(mode="json"))
         if differences:
             raise DataError(
                 f"{self.path} was measured under other conditions: {'; '.join(differences)}. "
-                "Measurements of one journal must be comparable: choose another file, or the same conditions."
+                "Measurements of one journal must be comparable: choose another place, or the same conditions."
             )
 
     def _lock(self, descriptor: int) -> None:
@@ -154,8 +171,10 @@ class Journal:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise DataError(
-                f"another process is writing {self.path}; wait until it has finished, or choose another file."
+                f"another process is writing {self.path}; wait until it has finished, or choose another place."
             ) from error
+        except OSError:
+            logger.warning("no file locks in %s: make sure that one process at a time writes there.", self.path.parent)
 
     def _parse(self, kind: type[_Line], line: bytes, number: int) -> _Line:
         try:
@@ -165,7 +184,8 @@ class Journal:
             where = ".".join(str(part) for part in first["loc"])
             raise DataError(
                 f"{self.path}, line {number}: expected a {kind.__name__.removeprefix('Journal').lower()}, "
-                f"got {line[:60].decode(errors='replace')!r} ({where + ': ' if where else ''}{first['msg']})."
+                f"got {line[:60].decode(errors='replace')!r} ({where + ': ' if where else ''}{first['msg']}). "
+                f"{_REMEDY[kind]}"
             ) from error
 
 
@@ -187,7 +207,8 @@ class JournalWriter:
             self._write(_encode(entry))
             os.fsync(self._descriptor)
         except OSError as error:
-            self.truncate(length)
+            with suppress(OSError):  # the next writer removes what is left of the line
+                self.truncate(length)
             raise DataError(
                 f"cannot append to the journal {self._path}: {error.strerror}. Everything measured before is kept; "
                 "free some space and run the same command again to go on."

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,7 +12,9 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from costmodel.errors import DataError, UnknownNameError
 from costmodel.features.cost_term import CostTerm
+from costmodel.features.graph_features import GraphFeatures
 from costmodel.features.kernel_class import KernelClass
+from costmodel.files import replaced
 from costmodel.platforms import Platform
 from costmodel.pretrained.folder import PLATFORM, SCHEMA_VERSION, parsed, read_document
 
@@ -54,14 +56,20 @@ class Adapter(BaseModel):
     with :math:`m_{ipt}` the milliseconds of operation *i* on known platform *p* that go into
     :class:`~costmodel.features.cost_term.CostTerm` *t*, :math:`w_{pt}` what the new platform has of each known
     one, :math:`s_{kt}` how many times as long kernels of class *k* take on it, and :math:`\gamma` a
-    :class:`AdapterCorrection` of the network as a whole.
+    :class:`AdapterCorrection` of the network as a whole.  A platform may also have rates of its own,
+    :math:`\sum_i \sum_t r_{k_i t} \, x_{it}` for the work *x* of
+    :meth:`~costmodel.features.GraphFeatures.work_by_term`: without a mix they are the latency before the correction,
+    beside one the geometric mean of both is.
 
     Attributes:
         platform: The new platform.
         weights: Name of the weights it was fitted on.
         fingerprint: :attr:`~costmodel.pretrained.Bundle.fingerprint` of those weights.
-        mix: What it has of each term of a known platform, by name; platforms left out have no part in it.
+        mix: What it has of each term of a known platform, by name; platforms left out have no part in it.  Empty only
+            where there are rates.
         factors: For a class of kernels, by name, a factor for each term; 1 where left out.
+        rates: For a class of kernels, by name, milliseconds per GFLOP, per megabyte of activations, per megabyte of
+            weights and per operation; either for every class or none.
         correction: Of the whole network's log latency.
         error_quantile: The absolute log error that nine in ten networks are expected to stay within.
         provenance: Measurements, settings, versions: free text for people.
@@ -73,19 +81,23 @@ class Adapter(BaseModel):
     platform: Platform
     weights: str
     fingerprint: str
-    mix: dict[str, _OfTerms] = Field(min_length=1)
+    mix: dict[str, _OfTerms]
     factors: dict[str, _OfTerms] = {}
+    rates: dict[str, _OfTerms] = {}
     correction: AdapterCorrection | None = None
     error_quantile: float = Field(ge=0, allow_inf_nan=False)
     provenance: dict[str, Any] = {}
 
     @model_validator(mode="after")
     def _says_something(self) -> Adapter:
-        if not any(any(of_terms) for of_terms in self.mix.values()):
-            raise ValueError("every weight of the mix is zero")
-        unknown = self.factors.keys() - KernelClass.__members__.keys()
+        if not any(any(of_terms) for of_terms in (self.mix or self.rates).values()):
+            raise ValueError("every weight of the mix is zero, and every rate")
+        unknown = (self.factors.keys() | self.rates.keys()) - KernelClass.__members__.keys()
         if unknown:
             raise ValueError(f"unknown kernel classes {', '.join(sorted(unknown))}")
+        without = [name for name in KernelClass.__members__ if self.rates and name not in self.rates]
+        if without:
+            raise ValueError(f"no rates for the kernel classes {', '.join(without)}")
         return self
 
     def mix_of(self, platforms: Sequence[str]) -> Float[np.ndarray, "platforms terms"]:
@@ -103,24 +115,44 @@ class Adapter(BaseModel):
     def op_ms(
         self,
         term_ms: Float[np.ndarray, "nodes platforms terms"],
-        kernels: Int[np.ndarray, "nodes"],
+        graph: GraphFeatures,
+        batch: int,
         platforms: Sequence[str],
     ) -> Float[np.ndarray, "nodes"]:
         """Milliseconds of each operation on the new platform.
 
         Args:
             term_ms: Milliseconds on each known platform.
-            kernels: Class of kernels of each operation.
+            graph: The network.
+            batch: Images a run.
             platforms: Names of the known platforms.
         """
-        factors = np.ones((len(KernelClass), len(CostTerm)))
-        for name, of_terms in self.factors.items():
-            factors[KernelClass[name]] = of_terms
-        mixed = np.einsum("npt,pt->nt", term_ms, self.mix_of(platforms))
-        milliseconds: Float[np.ndarray, "nodes"] = (mixed * factors[kernels]).sum(axis=1)
+        parts = []
+        if self.mix:
+            mixed = np.einsum("npt,pt->nt", term_ms, self.mix_of(platforms))
+            parts.append((mixed * _by_kernel(self.factors)[graph.kernels]).sum(axis=1))
+        if self.rates:
+            parts.append((graph.work_by_term(batch) * _by_kernel(self.rates)[graph.kernels]).sum(axis=1))
+        milliseconds = _geometric_mean(parts)
         if self.correction is not None:
             milliseconds = milliseconds * np.exp(self.correction.of(term_ms.sum(axis=(0, 2)), platforms))
         return milliseconds
+
+
+def _by_kernel(named: Mapping[str, Sequence[float]]) -> Float[np.ndarray, "kernels terms"]:
+    """Numbers of every class of kernels, 1 where ``named`` says nothing."""
+    table = np.ones((len(KernelClass), len(CostTerm)))
+    for name, of_terms in named.items():
+        table[KernelClass[name]] = of_terms
+    return table
+
+
+def _geometric_mean(parts: Sequence[Float[np.ndarray, "nodes"]]) -> Float[np.ndarray, "nodes"]:
+    """Operations that add up to the geometric mean of the parts' sums, each with the mean of its shares in them."""
+    totals = [part.sum() for part in parts]
+    shares = sum(part / total for part, total in zip(parts, totals, strict=True)) / len(parts)
+    mean: Float[np.ndarray, "nodes"] = np.exp(np.mean(np.log(totals))) * shares
+    return mean
 
 
 def sum_by_kernel(
@@ -149,10 +181,11 @@ def save_adapter(adapter: Adapter, folder: str | Path) -> None:
         DataError: The file cannot be written.
     """
     path = Path(folder) / PLATFORM
-    partial = path.with_name(path.name + ".partial")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_text(adapter.model_dump_json(indent=1) + "\n")
-        partial.replace(path)
+        with replaced(path) as partial:
+            partial.write_text(adapter.model_dump_json(indent=1) + "\n")
     except OSError as error:
-        raise DataError(f"cannot write {path}: {error}; name another folder, or make room.") from error
+        raise DataError(
+            f"cannot write the platform {path}: {error.strerror}. Nothing that was measured is lost: "
+            "make room, or name another folder, and run the command again."
+        ) from error

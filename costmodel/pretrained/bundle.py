@@ -147,11 +147,11 @@ class Bundle:
         for first, last in _chunks([len(graph) for graph in graphs]):
             part = graphs[first:last]
             forward = self._forward(part, batches[first:last], with_terms=bool(joined))
-            for graph, op_ms, term_shares in zip(part, *forward, strict=True):
+            for graph, batch, op_ms, term_shares in zip(part, batches[first:last], *forward, strict=True):
                 columns = dict(zip(self._trained_names, op_ms.T, strict=True))
                 for adapter in joined:
                     term_ms = op_ms[..., None] * term_shares
-                    columns[adapter.platform.name] = adapter.op_ms(term_ms, graph.kernels, self._trained_names)
+                    columns[adapter.platform.name] = adapter.op_ms(term_ms, graph, batch, self._trained_names)
                 out.append([_raw(columns[name], self._error_quantiles[name]) for name in platform_names])
         return out
 

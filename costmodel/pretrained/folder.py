@@ -106,7 +106,7 @@ def read_document(path: Path) -> dict[str, Any]:
     try:
         loaded = json.loads(path.read_text())
     except (OSError, ValueError) as error:
-        raise WeightsError(f"{path} cannot be read as JSON ({error}); copy the whole folder again.") from error
+        raise WeightsError(f"{path} cannot be read as JSON ({error}); {_remedy(path)}") from error
     document: dict[str, Any] = loaded if isinstance(loaded, dict) else {}
     version = document.get("schema_version")
     if version != SCHEMA_VERSION:
@@ -128,4 +128,10 @@ def parsed(kind: type[_Part], document: dict[str, Any], path: Path) -> _Part:
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
-        raise WeightsError(f"{path}: {place}: {first['msg']}; copy the whole folder again.") from error
+        raise WeightsError(f"{path}: {place}: {first['msg']}; {_remedy(path)}") from error
+
+
+def _remedy(path: Path) -> str:
+    if path.name == PLATFORM:
+        return "run its calibration again, which measures nothing twice, or copy the whole folder again."
+    return "copy the whole folder again."

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 import os
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from costmodel.errors import WeightsError
 from costmodel.platforms import Platform, platform_slug
 from costmodel.pretrained.folder import PLATFORM, joined_platform
 
 __all__ = ["HOME_VARIABLE", "find_platform_folder", "saved_platform_folder", "saved_platforms"]
+
+logger = logging.getLogger(__name__)
 
 HOME_VARIABLE = "COSTMODEL_HOME"
 """Environment variable that names another folder than the system's for a user's data."""
@@ -28,12 +33,16 @@ def find_platform_folder(name_or_dir: str | Path) -> Path | None:
 
 
 def saved_platforms() -> tuple[Platform, ...]:
-    """Every platform that is kept, whatever weights it was calibrated on.
+    """Every platform that is kept, whatever weights it was calibrated on; a damaged one is left out, with a warning."""
+    return tuple(_readable(path.parent for path in sorted(_root().glob(f"*/{PLATFORM}"))))
 
-    Raises:
-        WeightsError: One of them is damaged.
-    """
-    return tuple(joined_platform(path.parent) for path in sorted(_root().glob(f"*/{PLATFORM}")))
+
+def _readable(folders: Iterable[Path]) -> Iterator[Platform]:
+    for folder in folders:
+        try:
+            yield joined_platform(folder)
+        except WeightsError as error:
+            logger.warning("left out: %s", error)
 
 
 def _root() -> Path:

@@ -8,7 +8,7 @@ from jaxtyping import Float
 from costmodel.features.kernel_class import KernelClass
 from costmodel.training.least_deviations import non_negative_least_deviations
 
-__all__ = ["fit_rates", "prior_ms"]
+__all__ = ["fit_rates", "prior_ms", "rates_of_work"]
 
 _TO_UNITS = np.array([1e-9, 1e-6, 1e-6, 1.0])
 _FLOOR = 1e-7
@@ -44,15 +44,32 @@ def fit_rates(
         batch: Images a batch.
     """
     known = ~np.isnan(latency_ms)
-    explain = _work(totals[known], batch[known]) / latency_ms[known, None, None]
+    guess: Float[np.ndarray, "kernels 4"] = np.log(
+        rates_of_work(_work(totals[known], batch[known]), latency_ms[known], _SHRINKAGE)
+    )
+    return guess
+
+
+def rates_of_work(
+    work: _Totals, latency_ms: Float[np.ndarray, "graphs"], shrinkage: float
+) -> Float[np.ndarray, "kernels 4"]:
+    """Milliseconds that a unit of each kind of work takes; all positive.
+
+    Args:
+        work: GFLOPs, MB of activations, MB of weights and operations in a run of each network, for each
+            :class:`~costmodel.features.kernel_class.KernelClass`.
+        latency_ms: Measured latency of a run, milliseconds.
+        shrinkage: Weight of a rate's relative distance from the platform's.
+    """
+    explain = work / latency_ms[:, None, None]
     together = explain.sum(axis=1)
     overall = non_negative_least_deviations(together, np.ones(4), 0.0)
     # A rate that comes out as zero would be stuck there in log space.
     overall = np.where(overall > 0, overall, _LEAST_SHARE / np.maximum(np.median(together, axis=0), _FLOOR))
     start = np.tile(overall, explain.shape[1])
-    rates = non_negative_least_deviations(explain.reshape(len(explain), -1), start, _SHRINKAGE)
-    guess: Float[np.ndarray, "kernels 4"] = np.log(np.maximum(rates, _LEAST_SHARE * start)).reshape(-1, 4)
-    return guess
+    found = non_negative_least_deviations(explain.reshape(len(explain), -1), start, shrinkage)
+    rates: Float[np.ndarray, "kernels 4"] = np.maximum(found, _LEAST_SHARE * start).reshape(-1, 4)
+    return rates
 
 
 def _work(totals: _Totals, batch: Float[np.ndarray, "graphs"]) -> _Totals:

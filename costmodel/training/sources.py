@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -13,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from costmodel.data.dataset import Dataset
 from costmodel.data.graph_store import GraphStore
-from costmodel.data.latency_table import read_latency_table
+from costmodel.data.latency_table import TableRow, read_latency_table
 from costmodel.data.timm_benchmark import (
     architecture_family,
     is_mislabelled,
@@ -117,25 +118,44 @@ class DatasetSource(_Source):
 
 
 class TableSource(_Source):
-    """A CSV file with columns ``model`` (path of an ONNX file), ``platform``, ``latency_ms`` and optionally ``batch``.
+    """A CSV file with columns ``model``, ``platform``, ``latency_ms`` and optionally ``batch``.
 
-    Paths of models are taken from the table's folder.  A network's family is its file's name up to the
-    first character that is not a letter.
+    A network's family is what is left of its name up to the first character that is not a letter.  At another batch
+    than in its first row, a network counts as another one.
+
+    Attributes:
+        path: The table.
+        graphs: Folder of graphs, :class:`~costmodel.data.GraphStore`, that ``model`` is a key of; without it, ``model``
+            is the path of an ONNX file, taken from the table's folder.
     """
 
     kind: Literal["table"] = "table"
+    graphs: Path | None = None
+
+    def relative_to(self, folder: Path) -> Self:
+        """The same source, its paths taken from ``folder`` unless absolute."""
+        graphs = None if self.graphs is None else folder / self.graphs
+        return super().relative_to(folder).model_copy(update={"graphs": graphs})
 
     def measurements(self) -> Iterator[MeasuredNetwork]:
         """Every row of the table."""
+        first_batch: dict[str, int] = {}
         for row in read_latency_table(self.path, needs_platform=True):
+            batch = row.batch or 1
+            is_first = first_batch.setdefault(row.model, batch) == batch
             yield MeasuredNetwork(
-                network=row.model,
-                family=architecture_family(row.file.stem.lower()),
+                network=row.model if is_first else f"{row.model}-b{batch}",
+                family=architecture_family(Path(row.model).stem.lower()),
                 platform=named_platform(row.platform),
-                batch=row.batch or 1,
+                batch=batch,
                 latency_ms=row.latency_ms,
-                read=lambda file=row.file: load_graph(file),  # type: ignore[misc]  # binds this row's file
+                read=self._reader(row),
             )
+
+    def _reader(self, row: TableRow) -> Callable[[], OpGraph]:
+        if self.graphs is None:
+            return lambda: load_graph(row.file)
+        return partial(GraphStore(self.graphs).read, row.model)
 
 
 Source = Annotated[TimmSource | DatasetSource | TableSource, Field(discriminator="kind")]

@@ -42,7 +42,9 @@ def calibration(untrained_bundle) -> Calibration:
 
 
 def made_calibration(bundle, names=("a-0", "a-1", "b-0", "b-1"), measured=(10, 20, 40, 80), left_out=(11, 20, 50, 80)):
-    profiles = NetworkProfiles(np.zeros((len(names), PLATFORMS, KERNELS, TERMS)))
+    profiles = NetworkProfiles(
+        np.zeros((len(names), PLATFORMS, KERNELS, TERMS)), np.zeros((len(names), KERNELS, TERMS))
+    )
     profiles.term_ms[:, :, KernelClass.CONV] = 1
     profiles.term_ms[:, :, KernelClass.POOLING] = 1
     mixture = Mixture(np.outer([3.0, 1.0, 0.0], np.ones(TERMS)), np.ones((KERNELS, TERMS)))
@@ -212,7 +214,7 @@ class PoolingFromTheMean(CalibrationStrategy):
 
 
 def test_suggests_what_the_fits_disagree_on_and_nothing_twice(calibration):
-    candidates = NetworkProfiles(np.zeros((4, PLATFORMS, KERNELS, TERMS)))
+    candidates = NetworkProfiles(np.zeros((4, PLATFORMS, KERNELS, TERMS)), np.zeros((4, KERNELS, TERMS)))
     for row, (conv, pooling) in enumerate([(1000, 0), (0, 9), (0, 9), (1.5, 1.5)]):
         candidates.term_ms[row, :, KernelClass.CONV] = conv
         candidates.term_ms[row, :, KernelClass.POOLING] = pooling

@@ -5,10 +5,12 @@ import pytest
 
 from costmodel.calibration.network_profiles import NetworkProfiles
 from costmodel.calibration.strategies import (
+    Averaged,
     CalibrationStrategy,
     Corrected,
     MixedPlatforms,
     Mixture,
+    OwnRates,
     RescaledPlatform,
     ScaledKernels,
 )
@@ -31,6 +33,18 @@ class TestMixedPlatforms(StrategyConformance):
 class TestScaledKernels(StrategyConformance):
     def make_strategy(self) -> CalibrationStrategy:
         return ScaledKernels()
+
+
+class TestOwnRates(StrategyConformance):
+    largest_error = 0.35
+
+    def make_strategy(self) -> CalibrationStrategy:
+        return OwnRates()
+
+
+class TestAveraged(StrategyConformance):
+    def make_strategy(self) -> CalibrationStrategy:
+        return Averaged()
 
 
 class TestCorrected(StrategyConformance):
@@ -59,6 +73,30 @@ def test_slow_convolutions_are_found_by_scaling_kernels():
     assert ScaledKernels().fit(profiles, latency_ms).factors[KernelClass.CONV].max() > 1.5
 
 
+def test_a_platform_unlike_any_known_one_is_found_by_its_own_rates():
+    profiles = synthetic_profiles(60)
+    rates = np.tile([3.0, 1.0, 2.0, 0.5], (len(KernelClass), 1))
+    latency_ms = np.einsum("nkt,kt->n", profiles.work, rates)
+    assert error(OwnRates(), latency_ms) < 0.01 < 0.2 < error(ScaledKernels(), latency_ms)
+    np.testing.assert_allclose(OwnRates().fit(profiles, latency_ms).rates, rates, rtol=1e-6)
+
+
+def test_slow_convolutions_have_slow_rates_of_their_own():
+    profiles = synthetic_profiles(60)
+    rates = np.tile([3.0, 1.0, 2.0, 0.5], (len(KernelClass), 1))
+    rates[KernelClass.CONV] *= 5
+    found = OwnRates().fit(profiles, np.einsum("nkt,kt->n", profiles.work, rates)).rates
+    assert (found[KernelClass.CONV] > 1.4 * np.median(found, axis=0)).all()
+
+
+def test_averaging_is_the_geometric_mean_of_both():
+    profiles = synthetic_profiles(20)
+    latency_ms = profiles.latency_ms[:, 0] * np.linspace(1, 3, 20)
+    both = [strategy.fit(profiles, latency_ms).latency_ms(profiles) for strategy in (ScaledKernels(), OwnRates())]
+    averaged = Averaged().fit(profiles, latency_ms).latency_ms(profiles)
+    np.testing.assert_allclose(averaged, np.sqrt(both[0] * both[1]))
+
+
 def test_a_card_in_large_batches_is_found_by_mixing():
     profiles = synthetic_profiles(60)
     latency_ms = profiles.term_ms[:, 1, :, : CostTerm.WEIGHT_BYTES].sum(axis=(1, 2))
@@ -74,7 +112,7 @@ def test_a_quotient_of_two_platforms_is_found_by_correcting():
 def test_a_correction_does_not_run_away():
     profiles = synthetic_profiles(20)
     mixture = Corrected(RescaledPlatform()).fit(profiles, profiles.latency_ms[:, 0] ** 1.2)
-    huge = NetworkProfiles(1e6 * profiles.term_ms)
+    huge = NetworkProfiles(1e6 * profiles.term_ms, profiles.work)
     measured = np.abs(mixture.correction.of(profiles.latency_ms)).max()
     assert np.abs(mixture.correction.of(huge.latency_ms)).max() <= 1.5 * measured + 1e-9
 

@@ -12,6 +12,7 @@ from costmodel.calibration.measurers.tvm_rpc import TvmRpcMeasurer
 from costmodel.calibration.testing import MeasurerConformance, convolution_model
 from costmodel.data.records import Clock, Status
 from costmodel.errors import MeasurementError, NoDeviceError, UsageError
+from costmodel.platforms import PlatformKind, measured_platform
 
 pytestmark = pytest.mark.skipif(find_spec("tvm") is None, reason="TVM is not installed: pip install '.[tvm]'")
 
@@ -26,7 +27,7 @@ def servers(tmp_path_factory):
 def board(servers):
     """One measurer for all, that knows the device already: the process that asks it takes seconds to import TVM."""
     servers.running(2)
-    board = TvmRpcMeasurer(HOST, servers.port, KEY, device="Test Board 2", wait_s=5)
+    board = TvmRpcMeasurer(HOST, servers.port, KEY, processor="Test Board 2", wait_s=5)
     board.environment()
     return board
 
@@ -53,6 +54,16 @@ def test_the_device_is_the_one_behind_the_server(board):
 
     assert (environment.cpu, environment.runtime, environment.threads) == ("Test Board 2", "tvm", 1)
     assert "linux" in environment.os, "only the server can tell"
+
+
+@pytest.mark.parametrize("choice", [{"device": "opencl"}, {"target": {"kind": "opencl"}}])
+def test_what_computes_beside_the_processor_goes_by_the_key(servers, choice):
+    servers.running(1)
+    card = TvmRpcMeasurer(HOST, servers.port, KEY, wait_s=5, **choice)
+
+    environment = card.environment()
+    assert (environment.accelerator, card.settings()["target"]) == (KEY, {"kind": "opencl"})
+    assert measured_platform("card", environment).kind is PlatformKind.GPU
 
 
 def test_the_clock_is_the_walls_and_the_reference_kernel_runs_beside_the_model(board):
@@ -130,6 +141,9 @@ def test_without_a_tracker_the_error_comes_at_once():
         ({"threads": 0}, "1 thread"),
         ({"opt_level": 4}, "from 0 to 3, got 4"),
         ({"target": {"mcpu": "cortex-a72"}}, '"kind"'),
+        ({"target": {"kind": "opencl"}, "device": "cpu"}, "for the device 'opencl', not for 'cpu'"),
+        ({"precision": "bf16"}, "fp32, not in 'bf16'"),
+        ({"linker": "no-such-linker"}, "no program 'no-such-linker'"),
     ],
 )
 def test_wrong_settings(settings, message):

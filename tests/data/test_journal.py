@@ -88,7 +88,7 @@ def test_a_damaged_line_in_the_middle_is_an_error_that_names_it(journal):
     lines = journal.path.read_text().splitlines()
     journal.path.write_text("\n".join([lines[0], lines[1][:50], lines[2]]) + "\n")
 
-    with pytest.raises(DataError, match="line 2: expected a visit"):
+    with pytest.raises(DataError, match=r"line 2: expected a visit.* Take that line out with a text editor"):
         journal.read()
 
 

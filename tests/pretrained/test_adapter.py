@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -88,6 +89,48 @@ def test_a_correction_scales_the_whole_network_within_its_limit(untrained_bundle
         np.testing.assert_allclose(raw.op_ms, factor * plain.op_ms, rtol=1e-5)
 
 
+@pytest.mark.parametrize("with_mix", [False, True])
+def test_rates_of_its_own_stand_alone_or_beside_a_mix(untrained_bundle: Bundle, adapter: Adapter, with_mix: bool):
+    features = network()
+    rates = {kernel.name: (0.5, 2.0, 3.0, 0.25 * (1 + kernel)) for kernel in KernelClass}
+    alone = adapter.model_copy(update={"mix": {}, "factors": {}, "rates": rates})
+    raws = [
+        untrained_bundle.with_adapter(found).predict([features], ["board"], [4])[0][0]
+        for found in (alone, adapter, adapter.model_copy(update={"rates": rates}))
+    ]
+    gflops, activation_mb, weight_mb = features.work.T * np.array([[1e-9], [1e-6], [1e-6]])
+    starts = 0.25 * (1 + features.kernels)
+    np.testing.assert_allclose(
+        raws[0].op_ms, 4 * (0.5 * gflops + 2 * activation_mb) + 3 * weight_mb + starts, rtol=1e-5
+    )
+    if with_mix:
+        rated, mixed, both = raws
+        assert both.latency_ms == pytest.approx(np.sqrt(rated.latency_ms * mixed.latency_ms))
+        shares = (rated.op_ms / rated.latency_ms + mixed.op_ms / mixed.latency_ms) / 2
+        np.testing.assert_allclose(both.op_ms / both.latency_ms, shares, rtol=1e-5)
+
+
+def test_arithmetic_on_weights_is_done_once_whatever_the_batch():
+    features = network()
+    once, many = features.work_by_term(1), features.work_by_term(8)
+    np.testing.assert_allclose(many, once * np.array([8, 8, 1, 1]))
+    features.kernels[:] = KernelClass.ON_WEIGHTS
+    np.testing.assert_allclose(features.work_by_term(8), once)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"mix": {}, "factors": {}}, "every weight of the mix is zero, and every rate"),
+        ({"rates": {"CONV": (1.0,) * 4}}, "no rates for the kernel classes OTHER"),
+        ({"rates": {"CONVOLUTION": (1.0,) * 4}}, "unknown kernel classes CONVOLUTION"),
+    ],
+)
+def test_an_adapter_that_says_nothing_or_half_is_refused(adapter: Adapter, changes, said: str):
+    with pytest.raises(ValueError, match=said):
+        Adapter.model_validate({**adapter.model_dump(), **changes})
+
+
 def test_an_adapter_joins_weights_and_is_saved_with_them(untrained_bundle: Bundle, adapter: Adapter, tmp_path: Path):
     joined = untrained_bundle.with_adapter(adapter)
     assert "board" not in Predictor(untrained_bundle).platforms
@@ -118,6 +161,17 @@ def test_a_saved_platform_is_found_by_folder_and_by_name(untrained_bundle, adapt
         assert "board" in Predictor(untrained_bundle).with_platform(place).platforms
     with pytest.raises(UnknownNameError, match=r"'bord'.*board"):
         Predictor(untrained_bundle).with_platform("bord")
+
+
+def test_a_platform_that_is_cut_short_hides_no_other(adapter, tmp_path: Path, monkeypatch, caplog):
+    monkeypatch.setenv("COSTMODEL_HOME", str(tmp_path))
+    for name in ("board", "short"):
+        save_adapter(adapter, tmp_path / "platforms" / name)
+    os.truncate(tmp_path / "platforms" / "short" / "platform.json", 100)
+    assert [platform.name for platform in saved_platforms()] == ["board"]
+    assert "short/platform.json cannot be read as JSON" in caplog.text
+    with pytest.raises(WeightsError, match=r"run its calibration again, which measures nothing twice"):
+        load_adapter(tmp_path / "platforms" / "short")
 
 
 @pytest.mark.parametrize(

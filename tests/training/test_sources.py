@@ -9,7 +9,7 @@ from torch import nn
 
 from costmodel.data import GraphStore
 from costmodel.graph import load_graph
-from costmodel.training.sources import TimmSource
+from costmodel.training.sources import TableSource, TimmSource
 
 LABEL = "fp32-nchw-pt240-cpu-i9_10940x-dynamo"
 ROWS = (
@@ -37,3 +37,21 @@ def test_rows_of_other_networks_and_rows_without_a_graph_are_left_out(tmp_path: 
     assert [(item.network, item.latency_ms) for item in found] == [("regnety_2560@384", 7), ("resnet18@224", 8)]
     assert found[0].platform.name == "i9-10940x-pt2.4-fp32-dynamo"
     assert found[0].read() == graph
+
+
+def test_a_table_may_name_graphs_of_a_store_and_time_them_at_several_batches(tmp_path: Path):
+    store = GraphStore(tmp_path / "graphs")
+    graph = load_graph(nn.ReLU(), example_inputs=(torch.zeros(1, 3),))
+    store.write("resnet18@224", graph)
+    table = tmp_path / "tables" / "card.csv"
+    table.parent.mkdir()
+    table.write_text("model,platform,latency_ms,batch\nresnet18@224,card,2,1\nresnet18@224,card,9,128\n")
+
+    source = TableSource(path=Path("tables/card.csv"), graphs=Path("graphs")).relative_to(tmp_path)
+    found = list(source.measurements())
+
+    assert [(item.network, item.family, item.batch) for item in found] == [
+        ("resnet18@224", "resnet", 1),
+        ("resnet18@224-b128", "resnet", 128),
+    ]
+    assert all(item.read() == graph for item in found)

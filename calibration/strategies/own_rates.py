@@ -1,0 +1,33 @@
+"""The new platform is unlike any known one, and gets a roofline of its own."""
+
+from __future__ import annotations
+
+import numpy as np
+from jaxtyping import Float
+
+from costmodel.calibration.network_profiles import NetworkProfiles
+from costmodel.calibration.strategies.base import CalibrationStrategy
+from costmodel.calibration.strategies.mixture import Mixture
+from costmodel.features.cost_term import CostTerm
+from costmodel.training.prior_fit import rates_of_work
+
+__all__ = ["OwnRates"]
+
+_SHRINKAGE = 0.3
+"""Weight of the distance of a class of kernels' rates from the whole platform's."""
+
+
+class OwnRates(CalibrationStrategy):
+    """Finds milliseconds per GFLOP, per megabyte of activations and of weights, and per operation.
+
+    Each class of kernels has rates of its own as far as several measured networks agree on them.  Known platforms
+    have no part in it.
+    """
+
+    name = "own rates"
+    least_networks = 2
+
+    def _fit(self, profiles: NetworkProfiles, latency_ms: Float[np.ndarray, "networks"]) -> Mixture:
+        rates = rates_of_work(profiles.work, latency_ms, _SHRINKAGE)
+        nothing = np.zeros((profiles.num_platforms, len(CostTerm)))
+        return Mixture(nothing, np.ones(rates.shape), rates)

@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from costmodel.files import replaced
+
+
+def test_a_file_is_replaced_when_all_is_well(tmp_path: Path):
+    path = tmp_path / "new" / "file"
+    for text in ("first", "second"):
+        with replaced(path) as partial:
+            partial.write_text(text)
+            assert not path.exists() or path.read_text() == "first"
+        assert path.read_text() == text
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_what_goes_wrong_leaves_the_file_as_it_was(tmp_path: Path):
+    path = tmp_path / "file"
+    path.write_text("first")
+    with pytest.raises(KeyboardInterrupt), replaced(path) as partial:
+        partial.write_text("half of the sec")
+        raise KeyboardInterrupt
+    assert path.read_text() == "first"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_writers_at_the_same_time_do_not_mix(tmp_path: Path):
+    path = tmp_path / "file"
+    texts = [letter * 100_000 for letter in "ab"]
+
+    def write_often(text: str) -> None:
+        for _ in range(30):
+            with replaced(path) as partial:
+                partial.write_text(text)
+            assert path.read_text() in texts
+
+    with ThreadPoolExecutor(2) as threads:
+        list(threads.map(write_often, texts))
+    assert list(tmp_path.iterdir()) == [path]
