@@ -4,11 +4,24 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
+from costmodel.calibration import calibrate
 from costmodel.calibration.adaptation import adapt
 from costmodel.calibration.interval import error_quantile_of_few
-from costmodel.calibration.strategies import CalibrationStrategy, MixedPlatforms, RescaledPlatform
+from costmodel.calibration.measurement import Measurement
+from costmodel.calibration.strategies import (
+    Averaged,
+    CalibrationStrategy,
+    Corrected,
+    MixedPlatforms,
+    OwnRates,
+    RescaledPlatform,
+)
 from costmodel.calibration.testing import synthetic_profiles
+from costmodel.data.families import generate
 from costmodel.errors import DataError
+from costmodel.features import build_features
+from costmodel.graph import load_graph
+from costmodel.predictor import Predictor
 from costmodel.training import mape_percent
 
 
@@ -49,6 +62,17 @@ def test_it_falls_back_to_the_best_known_platform():
     assert adaptation.fell_back
     assert [candidate.strategy for candidate in adaptation.candidates] == ["rescaled platform", "wild"]
     assert mape_percent(adaptation.mixture.latency_ms(profiles), 2 * profiles.latency_ms[:, 1]) < 1e-6
+
+
+@pytest.mark.parametrize("strategy", [OwnRates(), Averaged(), Corrected(Averaged())], ids=lambda found: found.name)
+def test_what_was_fitted_is_what_the_predictor_says(untrained_bundle, strategy):
+    models = [generate(family, 0, batch=2, weights=False) for family in ("alexnet", "resnet", "squeezenet", "vgg")]
+    starts = [len(build_features(load_graph(model))) for model in models]
+    measured = [Measurement.of_model(model, 0.5 * count) for model, count in zip(models, starts, strict=True)]
+    calibration = calibrate(Predictor(untrained_bundle), measured, "board", strategies=[strategy])
+    assert calibration.adaptation.chosen.strategy == strategy.name
+    predicted = [calibration.predictor.predict(model, platform="board").latency_ms for model in models]
+    np.testing.assert_allclose(predicted, calibration.adaptation.mixture.latency_ms(calibration.profiles), rtol=1e-5)
 
 
 @pytest.mark.parametrize("networks", [0, 2])

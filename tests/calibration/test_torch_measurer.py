@@ -1,15 +1,19 @@
 from __future__ import annotations
 
+import tempfile
+
 import ml_dtypes
 import numpy as np
 import onnx
 import onnxruntime
 import pytest
 import torch
+from filelock import FileLock, Timeout
 from onnx import TensorProto, helper, numpy_helper
 
 from costmodel.calibration import FamilyNetwork
 from costmodel.calibration.measurers.torch import TorchMeasurer
+from costmodel.calibration.measurers.torch_device import TorchDevice
 from costmodel.calibration.measurers.torch_module import onnx_module, random_inputs
 from costmodel.calibration.testing import MeasurerConformance, convolution_model
 from costmodel.data.families import FAMILIES
@@ -263,3 +267,35 @@ def test_settings_and_environment_say_what_was_timed():
 def test_wrong_settings(settings, message):
     with pytest.raises(UsageError, match=message):
         TorchMeasurer(**settings)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a card here")
+def test_a_card_that_is_not_here_is_refused_at_once():
+    with pytest.raises(UsageError, match=r"finds no CUDA device.*--device cpu"):
+        TorchMeasurer(device="cuda")
+
+
+def test_an_unknown_device_is_refused():
+    with pytest.raises(UsageError, match="unknown device 'tpu' for torch; expected cpu or cuda"):
+        TorchMeasurer(device="tpu")
+
+
+def test_a_card_warms_up_waits_for_the_last_kernel_and_is_timed_by_one_at_a_time(monkeypatch, tmp_path):
+    """The card is made up, and its kernels too: what is called, and in which order, is not."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    calls = []
+    lock = FileLock(tmp_path / "costmodel-cuda0.lock")
+
+    def run():
+        calls.append("run")
+        with pytest.raises(Timeout):
+            lock.acquire(timeout=0)
+
+    monkeypatch.setattr(torch.cuda, "synchronize", lambda: calls.append("wait"))
+    times = TorchDevice("cuda", threads=1).time(run, 2)
+
+    assert calls == ["run"] * 3 + ["wait"] + ["run", "wait"] * 2
+    assert (times.clock, times.wall_cpu_ratio, len(times.run_ms)) == (Clock.WALL, None, 2)
+    lock.acquire(timeout=0)
+    lock.release()

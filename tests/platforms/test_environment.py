@@ -1,5 +1,6 @@
 import pytest
 
+from costmodel.platforms import measured_platform
 from costmodel.platforms.environment import Environment, default_platform_name
 
 
@@ -43,6 +44,30 @@ def test_platform_name_tells_runtime_precision_and_threads():
     )
 
     assert name == "a-1-openvino2025.3-int8-8t"
+
+
+@pytest.mark.parametrize(
+    ("card", "device"),
+    [
+        ("NVIDIA H100 80GB HBM3", "h100"),
+        ("NVIDIA GeForce RTX 4090", "rtx-4090"),
+        ("NVIDIA A100-SXM4-40GB", "a100-sxm4"),
+        ("AMD Radeon Pro W7900", "radeon-pro-w7900"),
+        ("NVIDIA Graphics", "gpu"),
+    ],
+)
+def test_an_accelerator_is_named_in_place_of_the_processor(card, device):
+    found = environment(accelerator=card, runtime="torch", runtime_version="2.11.0")
+
+    assert default_platform_name(found, "bf16") == f"{device}-pt2.11-bf16"
+    platform = measured_platform("card", found, "bf16")
+    assert (platform.device, platform.kind, platform.precision, platform.threads) == (device, "gpu", "bf16", None)
+
+
+def test_a_processor_is_a_platform_with_threads():
+    platform = measured_platform("here", environment(threads=4))
+
+    assert (platform.device, platform.kind, platform.threads) == ("epyc", "cpu", 4)
 
 
 def test_capture_describes_this_machine():
