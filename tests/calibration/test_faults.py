@@ -144,15 +144,9 @@ def test_lines_that_went_and_visits_too_many_are_noticed(tmp_path):
     assert job.faults(known) == ["a has 3 visits"]
 
 
-class InterruptedAtStart(FakeMeasurer):
-    def __setstate__(self, state):
-        os.kill(os.getpid(), signal.SIGINT)  # the first thing that the process does with what it was started for
-        self.__dict__.update(state)
-
-
 @pytest.mark.usefixtures("ctrl_c")
 def test_ctrl_c_does_not_end_a_measuring_process_that_is_starting(tmp_path):
-    (record,) = Campaign([FakeModel("a")], InterruptedAtStart(), tmp_path / "j", visits=1).run()
+    (record,) = Campaign([FakeModel("a")], faulty_measurer.InterruptedAtStart(), tmp_path / "j", visits=1).run()
 
     assert record.status is Status.OK
 

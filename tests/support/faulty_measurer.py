@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Mapping
 
 from onnx import load_from_string
@@ -28,6 +30,14 @@ class FaultyMeasurer(FakeMeasurer):
         loaded = load_from_string(model)
         loaded.graph.name = self.behaviours.get(loaded.graph.name, "run")
         return super()._visit(loaded.SerializeToString(), runs)
+
+
+class InterruptedAtStart(FakeMeasurer):
+    """Ctrl-C, as the first thing that the measuring process does with what it was started for."""
+
+    def __setstate__(self, state: Mapping[str, object]) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        self.__dict__.update(state)
 
 
 def small_networks() -> list[FamilyNetwork]:
