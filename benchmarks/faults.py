@@ -243,7 +243,10 @@ class Trial:
         print(f"{self._name}, undisturbed: {timetable}", flush=True)
         calibration = 0
         while self._disturbances or not calibration:
-            yield from self._ends_until_completion(calibration, timetable)
+            for end in self._ends_until_completion(calibration, timetable):
+                yield end
+                if end.by == "completed" and end.wrong:
+                    return
             calibration += 1
 
     def _subject(self, suffix: object) -> Subject:
@@ -255,12 +258,13 @@ class Trial:
         while by != "completed":
             run = Run(job)
             moment = self._moment()
-            if moment and timetable.wait_for(moment, run, self._chance):
-                at_s, by = run.seconds(), self._disturbances.pop()
-                wrong = run.end(by)
-            else:
-                wrong = run.completes()
-                at_s, by, moment = run.seconds(), "completed", ""
+            by = self._disturbances[-1] if moment and timetable.wait_for(moment, run, self._chance) else ""
+            at_s = run.seconds()
+            wrong = run.end(by) if by else run.completes()
+            if by and not run.has_completed:
+                self._disturbances.pop()
+            else:  # perhaps because the moment came too late
+                by, moment, at_s = "completed", "", run.seconds()
                 wrong = wrong or faults_at_completion(subject, self._predictor)
             wrong += job.faults(max(known, run.seen, key=len)) + faults_of_files(subject.folder)
             known = job.lines()

@@ -22,7 +22,8 @@ __all__ = ["SIGNALS", "Job", "Run"]
 SIGNALS = {"group": "SIGKILL", "parent": "SIGKILL", "ctrl-c": "SIGINT"}
 """What a run can be ended by: all processes of it killed, the first one killed, or all interrupted."""
 
-_INTERRUPTED = 130
+_INTERRUPTED = (130, -signal.SIGINT)
+"""Exit codes; the second one, which a shell shows as the first, is that of an interpreter that was about to end."""
 
 
 @dataclass(frozen=True)
@@ -97,6 +98,11 @@ class Run:
             job.command, stdout=subprocess.DEVNULL, stderr=self._errors, start_new_session=True
         )
 
+    @property
+    def has_completed(self) -> bool:
+        """Whether the command came to its own good end."""
+        return self._process.poll() == 0
+
     def seconds(self) -> float:
         """Since the start."""
         return time.monotonic() - self._start
@@ -141,7 +147,7 @@ class Run:
         code = self._process.wait(self._patience_s)
         wrong = [] if self._group_ends() else ["a process outlived its parent"]
         said = self._last_words()
-        if by == "ctrl-c" and code not in (0, _INTERRUPTED):
+        if by == "ctrl-c" and code not in (0, *_INTERRUPTED):
             wrong.append(f"exit code {code} after ctrl-c")
         if by == "ctrl-c" and "Traceback" in said:
             wrong.append("a traceback after ctrl-c")

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from random import Random
+from threading import Event, Thread
 
 import faulty_measurer
 import pytest
@@ -91,8 +92,8 @@ def chosen(untrained_bundle) -> list[str]:
 # --- Killed ---
 
 
-def end_and_resume(job: Job, *ends: str) -> None:
-    """End a job again and again, each time a random while after its next visit, then let it complete."""
+def end_again_and_again(job: Job, *ends: str) -> bytes:
+    """End a job, each time a random while after its next visit; what its journal is then."""
     chance = Random(0)
     for by in ends:
         run = Run(job, patience_s=100)
@@ -100,10 +101,7 @@ def end_and_resume(job: Job, *ends: str) -> None:
         assert run.wait_for(next_visit, chance.uniform(0, 0.15)), "ended in the middle"
         assert run.end(by) == []
         assert job.faults(run.seen) == []
-    known = job.lines()
-    assert Run(job, patience_s=100).completes() == []
-    assert job.faults(known) == []
-    assert list(job.visits_by_model().values()) == [job.visits] * job.models
+    return job.lines()
 
 
 def _has_visits(job: Job, count: int) -> bool:
@@ -111,24 +109,64 @@ def _has_visits(job: Job, count: int) -> bool:
 
 
 @pytest.mark.usefixtures("ctrl_c")
-def test_a_calibration_that_is_killed_goes_on_and_its_platform_predicts(run, tmp_path):
+def test_a_calibration_that_is_killed_goes_on_and_its_platform_predicts(run, faulty, tmp_path):
     (tmp_path / "script.py").write_text(SCRIPT)
-    platform = tmp_path / "platform"
-    command = (sys.executable, str(tmp_path / "script.py"), *map(str, CALIBRATE), "-o", str(platform))
+    command = (sys.executable, str(tmp_path / "script.py"), *map(str, CALIBRATE))
+    job = Job((*command, "-o", str(tmp_path / "mine")), tmp_path / "mine" / "measurements.jsonl", VISITS, COUNT)
 
-    end_and_resume(Job(command, platform / "measurements.jsonl", VISITS, COUNT), "group", "ctrl-c")
+    known = end_again_and_again(job, "group")
 
-    (tmp_path / "net.onnx").write_bytes(generate("vgg", 0, weights=False).SerializeToString())
-    predicted = run("predict", "net.onnx", "-p", platform, "-w", "weights", "-f", "json")
+    assert run(*CALIBRATE, "-o", "mine").code == 0
+    assert job.faults(known) == []
+    assert list(job.visits_by_model().values()) == [VISITS] * COUNT
+    Path("net.onnx").write_bytes(generate("vgg", 0, weights=False).SerializeToString())
+    predicted = run("predict", "net.onnx", "-p", "mine", "-w", "weights", "-f", "json")
     assert json.loads(predicted.out)["predictions"][0]["latency_ms"] > 0
 
 
 @pytest.mark.usefixtures("ctrl_c")
 def test_a_kit_that_is_killed_goes_on(tmp_path):
-    export_kit([FakeModel("a"), FakeModel("b")], tmp_path / "kit", visits=4)
+    export_kit([FakeModel("a"), FakeModel("b")], tmp_path / "kit", visits=3)
     command = (sys.executable, str(tmp_path / "kit" / "run.py"), "--interval", "0.01")
+    job = Job(command, tmp_path / "kit" / "results.jsonl", 3, 2)
 
-    end_and_resume(Job(command, tmp_path / "kit" / "results.jsonl", 4, 2), "group", "parent", "ctrl-c")
+    known = end_again_and_again(job, "group", "ctrl-c")
+
+    assert Run(job, patience_s=100).completes() == []
+    assert job.faults(known) == []
+    assert job.visits_by_model() == {"a": 3, "b": 3}
+
+
+@pytest.mark.usefixtures("ctrl_c")
+def test_ctrl_c_says_how_to_go_on(run, faulty, untrained_bundle):
+    *_, hanging = chosen(untrained_bundle)
+    faulty({hanging: "hang"})
+
+    with interrupted_when(lambda: journal().path.exists() and journal().path.read_bytes().count(b"\n") == COUNT):
+        done = run(*CALIBRATE)
+
+    assert (done.code, done.out) == (130, "")
+    assert done.err.startswith("warning: stopped. Every finished visit is in /")
+    assert done.err.endswith("run the same command again to go on.\n")
+    assert len(journal().read().visits) == COUNT - 1
+
+
+@contextmanager
+def interrupted_when(is_due):
+    def wait_and_interrupt():
+        while not is_due() and not is_over.wait(0.02):
+            pass
+        if not is_over.is_set():
+            os.kill(os.getpid(), signal.SIGINT)
+
+    is_over = Event()
+    thread = Thread(target=wait_and_interrupt)
+    thread.start()
+    try:
+        yield
+    finally:
+        is_over.set()
+        thread.join()
 
 
 def test_lines_that_went_and_visits_too_many_are_noticed(tmp_path):
@@ -159,11 +197,11 @@ def test_a_crash_and_a_hang_cost_their_own_networks_and_are_told(run, faulty, un
     crashing, hanging, *others = chosen(untrained_bundle)
     faulty({crashing: "abort", hanging: "hang"})
 
-    done = run(*CALIBRATE, "--time-limit", 3)
+    done = run(*CALIBRATE, "--time-limit", 2)
 
     assert done.code == 0, done.err
     assert f"{crashing} crashed: the process was killed by SIGABRT." in done.err
-    assert f"{hanging} hung: no answer within 3 s." in done.err
+    assert f"{hanging} hung: no answer within 2 s." in done.err
     assert (
         f"2 of 5 models failed. To try one again, take its failed visit out of {journal().path.absolute()}" in done.err
     )
