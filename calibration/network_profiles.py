@@ -11,6 +11,7 @@ from jaxtyping import Float, Int
 from costmodel.features import GraphFeatures
 from costmodel.features.cost_term import CostTerm
 from costmodel.features.kernel_class import KernelClass
+from costmodel.features.work import kernel_totals, work_by_kernel
 from costmodel.pretrained import Bundle, sum_by_kernel
 
 __all__ = ["LEAST_MS", "NetworkProfiles", "work_of"]
@@ -85,10 +86,7 @@ class NetworkProfiles:
 
 def work_of(graphs: Sequence[GraphFeatures], batches: Sequence[int]) -> Float[np.ndarray, "networks kernels terms"]:
     """The work of networks in a run, apart for each class of kernels; see :class:`NetworkProfiles`."""
-    work = np.zeros((len(graphs), len(KernelClass), len(CostTerm)))
-    for totals, graph, batch in zip(work, graphs, batches, strict=True):
-        np.add.at(totals, graph.kernels, graph.work_by_term(batch))
-    return work
+    return work_by_kernel(kernel_totals(graphs), np.asarray(batches, dtype=np.float64))
 
 
 def _spread(columns: Float[np.ndarray, "networks columns"]) -> Float[np.ndarray, "columns"]:

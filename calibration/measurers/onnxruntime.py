@@ -80,7 +80,9 @@ class OnnxRuntimeMeasurer(Measurer):
         if precision != "fp32":
             raise UsageError(f"onnxruntime runs models in fp32, not in {precision!r}; try --runtime torch.")
         if device != "cpu":
-            raise UsageError(f"onnxruntime is timed on the CPU, not on {device!r}; try --runtime torch.")
+            raise UsageError(
+                f"onnxruntime is timed on the CPU, not on {device!r}; leave --device out, or try --runtime torch."
+            )
         if graph_optimization not in _OPTIMIZATION_LEVELS:
             raise UsageError(
                 f"unknown graph optimisation {graph_optimization!r}; expected one of {', '.join(_OPTIMIZATION_LEVELS)}."

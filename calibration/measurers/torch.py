@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import cached_property
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
@@ -18,8 +17,6 @@ if TYPE_CHECKING:
     import onnx
     import torch
     from torch import nn
-
-    from costmodel.calibration.measurers.torch_device import TorchDevice
 
 __all__ = ["TorchMeasurer"]
 
@@ -47,6 +44,8 @@ class TorchMeasurer(Measurer):
     """
 
     def __init__(self, threads: int = 1, precision: str = "fp32", compiled: bool = False, device: str = "cpu") -> None:
+        from costmodel.calibration.measurers.torch_device import TorchDevice
+
         if threads < 1:
             raise UsageError(f"expected at least 1 thread, got {threads}.")
         if precision not in _TYPE_NAMES:
@@ -55,7 +54,7 @@ class TorchMeasurer(Measurer):
         self.precision = precision
         self.compiled = compiled
         self.device = device
-        _ = self._torch_device  # says at once if it is not here
+        self._torch_device = TorchDevice(device, threads)  # says at once if it is not here
 
     def environment(self) -> Environment:
         """This machine, what computes, and the installed torch."""
@@ -70,12 +69,6 @@ class TorchMeasurer(Measurer):
         """Precision, whether modules are compiled, and the device unless it is the CPU."""
         settings: dict[str, JsonValue] = {"precision": self.precision, "compiled": self.compiled}
         return settings if self.device == "cpu" else {**settings, "device": self.device}
-
-    @cached_property
-    def _torch_device(self) -> TorchDevice:
-        from costmodel.calibration.measurers.torch_device import TorchDevice
-
-        return TorchDevice(self.device, self.threads)
 
     def _reference_ms(self) -> float:
         return self._torch_device.reference_ms()

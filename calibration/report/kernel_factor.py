@@ -52,7 +52,7 @@ def kernel_factors(calibration: Calibration, count: int = 5) -> tuple[KernelFact
         count: How many, at most.
     """
     mixture = calibration.adaptation.mixture
-    if not mixture.mix.any():
+    if not mixture.has_known_platforms:
         return ()
     plain_ms = np.einsum("npkt,pt->kt", calibration.profiles.term_ms, mixture.mix)
     before_ms, after_ms = plain_ms.sum(axis=1), (plain_ms * mixture.factors).sum(axis=1)

@@ -37,7 +37,7 @@ def platform_shares(calibration: Calibration) -> tuple[PlatformShare, ...]:
     Every network counts alike, however large.
     """
     mixture = calibration.adaptation.mixture
-    if not mixture.mix.any():
+    if not mixture.has_known_platforms:
         return ()
     part_ms = np.einsum("npkt,pt,kt->np", calibration.profiles.term_ms, mixture.mix, mixture.factors)
     percent = 100 * (part_ms / part_ms.sum(axis=1, keepdims=True)).mean(axis=0)

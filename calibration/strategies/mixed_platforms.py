@@ -8,7 +8,7 @@ from jaxtyping import Float
 from costmodel.calibration.network_profiles import LEAST_MS, NetworkProfiles
 from costmodel.calibration.strategies.base import CalibrationStrategy
 from costmodel.calibration.strategies.mixture import Mixture
-from costmodel.features.cost_term import CostTerm
+from costmodel.features.cost_term import GROWS_WITH_BATCH, CostTerm
 from costmodel.training.least_deviations import non_negative_least_deviations
 
 __all__ = ["MixedPlatforms"]
@@ -17,8 +17,8 @@ _SHRINKAGE = 0.03
 """Weight of the distance from an even mixture; chosen between 0.003 and 0.03 on timm's i9, left out."""
 
 _WHOLE = np.ones(len(CostTerm))
-_WORK = np.isin(np.arange(len(CostTerm)), [CostTerm.FLOPS, CostTerm.ACTIVATION_BYTES]).astype(float)
-"""What is left of a platform in large batches: reading weights and starting operations is shared by all images."""
+_WORK = GROWS_WITH_BATCH.astype(float)
+"""What is left of a platform in large batches."""
 
 
 class MixedPlatforms(CalibrationStrategy):

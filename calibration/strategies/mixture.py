@@ -51,12 +51,17 @@ class Mixture:
     rates: Float[np.ndarray, "kernels terms"] | None = None
     correction: LogCorrection | None = None
 
+    @property
+    def has_known_platforms(self) -> bool:
+        """Whether any known platform has a part in it."""
+        return bool(self.mix.any())
+
     def latency_ms(self, profiles: NetworkProfiles) -> Float[np.ndarray, "networks"]:
         """Latency of each network on the new platform, milliseconds."""
         latency: Float[np.ndarray, "networks"] = np.einsum("npkt,pt,kt->n", profiles.term_ms, self.mix, self.factors)
         if self.rates is not None:
             by_rates = np.einsum("nkt,kt->n", profiles.work, self.rates)
-            latency = np.sqrt(latency * by_rates) if self.mix.any() else by_rates
+            latency = np.sqrt(latency * by_rates) if self.has_known_platforms else by_rates
         if self.correction is not None:
             latency = latency * np.exp(self.correction.of(profiles.latency_ms))
         return latency

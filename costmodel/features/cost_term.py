@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from enum import IntEnum
 
-__all__ = ["CostTerm"]
+import numpy as np
+
+__all__ = ["GROWS_WITH_BATCH", "CostTerm"]
 
 
 class CostTerm(IntEnum):
@@ -18,3 +20,7 @@ class CostTerm(IntEnum):
     """Reading weights."""
     OPERATIONS = 3
     """Starting the operation, whatever its size."""
+
+
+GROWS_WITH_BATCH = np.isin(np.arange(len(CostTerm)), [CostTerm.FLOPS, CostTerm.ACTIVATION_BYTES])
+"""By term, whether there is more of it for more images; reading weights and starting operations is shared by all."""

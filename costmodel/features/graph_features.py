@@ -7,12 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Int
 
-from costmodel.features.cost_term import CostTerm
-from costmodel.features.kernel_class import KernelClass
-
 __all__ = ["GraphFeatures"]
-
-_TO_UNITS = np.array([1e-9, 1e-6, 1e-6])
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,14 +36,3 @@ class GraphFeatures:
 
     def __len__(self) -> int:
         return len(self.op_types)
-
-    def work_by_term(self, batch: int) -> Float[np.ndarray, "nodes terms"]:
-        """What each operation does in a run of ``batch`` images, by :class:`~costmodel.features.cost_term.CostTerm`.
-
-        That is GFLOPs, megabytes of activations and of weights, and one start; arithmetic on weights alone is done
-        once a run.
-        """
-        per_run: Float[np.ndarray, "nodes terms"] = np.c_[self.work * _TO_UNITS, np.ones(len(self))]
-        images = np.where(self.kernels == KernelClass.ON_WEIGHTS, 1, batch)
-        per_run[:, [CostTerm.FLOPS, CostTerm.ACTIVATION_BYTES]] *= images[:, None]
-        return per_run

@@ -14,6 +14,7 @@ from costmodel.errors import DataError, UnknownNameError
 from costmodel.features.cost_term import CostTerm
 from costmodel.features.graph_features import GraphFeatures
 from costmodel.features.kernel_class import KernelClass
+from costmodel.features.work import work_by_operation
 from costmodel.files import replaced
 from costmodel.platforms import Platform
 from costmodel.pretrained.folder import PLATFORM, SCHEMA_VERSION, parsed, read_document
@@ -58,7 +59,7 @@ class Adapter(BaseModel):
     one, :math:`s_{kt}` how many times as long kernels of class *k* take on it, and :math:`\gamma` a
     :class:`AdapterCorrection` of the network as a whole.  A platform may also have rates of its own,
     :math:`\sum_i \sum_t r_{k_i t} \, x_{it}` for the work *x* of
-    :meth:`~costmodel.features.GraphFeatures.work_by_term`: without a mix they are the latency before the correction,
+    :func:`~costmodel.features.work.work_by_operation`: without a mix they are the latency before the correction,
     beside one the geometric mean of both is.
 
     Attributes:
@@ -132,7 +133,7 @@ class Adapter(BaseModel):
             mixed = np.einsum("npt,pt->nt", term_ms, self.mix_of(platforms))
             parts.append((mixed * _by_kernel(self.factors)[graph.kernels]).sum(axis=1))
         if self.rates:
-            parts.append((graph.work_by_term(batch) * _by_kernel(self.rates)[graph.kernels]).sum(axis=1))
+            parts.append((work_by_operation(graph, batch) * _by_kernel(self.rates)[graph.kernels]).sum(axis=1))
         milliseconds = _geometric_mean(parts)
         if self.correction is not None:
             milliseconds = milliseconds * np.exp(self.correction.of(term_ms.sum(axis=(0, 2)), platforms))

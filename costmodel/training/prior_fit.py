@@ -5,12 +5,11 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float
 
-from costmodel.features.kernel_class import KernelClass
+from costmodel.features.work import work_by_kernel
 from costmodel.training.least_deviations import non_negative_least_deviations
 
 __all__ = ["fit_rates", "prior_ms", "rates_of_work"]
 
-_TO_UNITS = np.array([1e-9, 1e-6, 1e-6, 1.0])
 _FLOOR = 1e-7
 _LEAST_SHARE = 0.01
 _SHRINKAGE = 0.01
@@ -23,7 +22,7 @@ def prior_ms(
     totals: _Totals, log_rates: Float[np.ndarray, "kernels 4"], batch: Float[np.ndarray, "graphs"]
 ) -> Float[np.ndarray, "graphs"]:
     """Latency of each network by the prior alone, milliseconds; arguments as in :func:`fit_rates`."""
-    predicted: Float[np.ndarray, "graphs"] = (_work(totals, batch) * np.exp(log_rates)).sum(axis=(1, 2))
+    predicted: Float[np.ndarray, "graphs"] = (work_by_kernel(totals, batch) * np.exp(log_rates)).sum(axis=(1, 2))
     return predicted
 
 
@@ -45,7 +44,7 @@ def fit_rates(
     """
     known = ~np.isnan(latency_ms)
     guess: Float[np.ndarray, "kernels 4"] = np.log(
-        rates_of_work(_work(totals[known], batch[known]), latency_ms[known], _SHRINKAGE)
+        rates_of_work(work_by_kernel(totals[known], batch[known]), latency_ms[known], _SHRINKAGE)
     )
     return guess
 
@@ -70,12 +69,3 @@ def rates_of_work(
     found = non_negative_least_deviations(explain.reshape(len(explain), -1), start, shrinkage)
     rates: Float[np.ndarray, "kernels 4"] = np.maximum(found, _LEAST_SHARE * start).reshape(-1, 4)
     return rates
-
-
-def _work(totals: _Totals, batch: Float[np.ndarray, "graphs"]) -> _Totals:
-    """GFLOPs, MB of activations and of weights, and operations of a batch."""
-    images = np.ones(totals.shape)
-    images[..., :2] = batch[:, None, None]
-    images[:, KernelClass.ON_WEIGHTS] = 1
-    work: _Totals = totals * images * _TO_UNITS
-    return work

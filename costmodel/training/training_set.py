@@ -10,7 +10,7 @@ from jaxtyping import Float
 
 from costmodel.errors import DataError
 from costmodel.features.graph_features import GraphFeatures
-from costmodel.features.kernel_class import KernelClass
+from costmodel.features.work import kernel_totals
 
 __all__ = ["TrainingSet"]
 
@@ -94,7 +94,4 @@ class TrainingSet:
 
     def kernel_totals(self) -> Float[np.ndarray, "graphs kernels 4"]:
         """:meth:`work_totals`, apart for each :class:`~costmodel.features.kernel_class.KernelClass`."""
-        totals = np.zeros((len(self), len(KernelClass), 4))
-        for graph, features in zip(totals, self.features, strict=True):
-            np.add.at(graph, features.kernels, np.c_[features.work, np.ones(len(features))])
-        return totals
+        return kernel_totals(self.features)

@@ -64,3 +64,8 @@ def test_an_unknown_operator_is_refused_with_its_name():
 def test_wrong_settings(settings, message):
     with pytest.raises(UsageError, match=message):
         OnnxRuntimeMeasurer(**settings)
+
+
+def test_a_card_is_for_torch():
+    with pytest.raises(UsageError, match=r"not on 'cuda'; leave --device out, or try --runtime torch"):
+        OnnxRuntimeMeasurer(device="cuda")

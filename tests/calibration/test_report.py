@@ -20,6 +20,7 @@ from costmodel.calibration.report import CalibrationReport, LearningPoint, learn
 from costmodel.calibration.report.chart import shortened
 from costmodel.calibration.report.scales import LinearScale, LogScale
 from costmodel.calibration.report.scatter_chart import scatter_chart
+from costmodel.calibration.report.wording import resemblance_sentence
 from costmodel.calibration.strategies import CalibrationStrategy, MixedPlatforms, Mixture, RescaledPlatform
 from costmodel.calibration.strategies.mixture import LogCorrection
 from costmodel.calibration.testing import synthetic_profiles
@@ -341,3 +342,26 @@ def test_a_place_that_cannot_be_is_refused(calibration, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(DataError, match="name another place"):
         write_html(CalibrationReport(calibration), tmp_path / "file" / "report.html")
+
+
+RATES = {kernel.name: (1.0, 2.0, 3.0, 4.0) for kernel in KernelClass}
+
+
+def with_rates(calibration: Calibration, mix: np.ndarray) -> CalibrationReport:
+    mixture = replace(calibration.adaptation.mixture, mix=mix, rates=np.tile([1.0, 2.0, 3.0, 4.0], (KERNELS, 1)))
+    adapter = calibration.adapter.model_copy(update={"rates": RATES})
+    adaptation = replace(calibration.adaptation, mixture=mixture)
+    return CalibrationReport(replace(calibration, adapter=adapter, adaptation=adaptation))
+
+
+def test_a_platform_like_no_other_says_so(calibration):
+    report = with_rates(calibration, np.zeros((PLATFORMS, TERMS)))
+    assert resemblance_sentence(report) == "Like no known platform: its rates are its own."
+    document = report.document()
+    assert (document["mix"], document["kernel_factors"], document["rates"]) == ([], [], RATES)
+
+
+def test_rates_beside_a_mix_are_told(calibration):
+    plain = resemblance_sentence(CalibrationReport(calibration))
+    beside = resemblance_sentence(with_rates(calibration, calibration.adaptation.mixture.mix))
+    assert beside == f"{plain} Every prediction is the geometric mean of that and of rates of its own."

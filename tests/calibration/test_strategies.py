@@ -89,6 +89,13 @@ def test_slow_convolutions_have_slow_rates_of_their_own():
     assert (found[KernelClass.CONV] > 1.4 * np.median(found, axis=0)).all()
 
 
+def test_joined_networks_keep_their_work_and_times():
+    profiles = synthetic_profiles(7)
+    joined = profiles.subset(range(3)).joined(profiles.subset(range(3, 7)))
+    np.testing.assert_array_equal(joined.work, profiles.work)
+    np.testing.assert_array_equal(joined.term_ms, profiles.term_ms)
+
+
 def test_averaging_is_the_geometric_mean_of_both():
     profiles = synthetic_profiles(20)
     latency_ms = profiles.latency_ms[:, 0] * np.linspace(1, 3, 20)

@@ -12,6 +12,7 @@ from costmodel.errors import DataError, UnknownNameError, WeightsError
 from costmodel.features import build_features
 from costmodel.features.cost_term import CostTerm
 from costmodel.features.kernel_class import KernelClass
+from costmodel.features.work import work_by_operation
 from costmodel.graph import load_graph
 from costmodel.platforms import named_platform
 from costmodel.predictor import Predictor
@@ -112,10 +113,10 @@ def test_rates_of_its_own_stand_alone_or_beside_a_mix(untrained_bundle: Bundle, 
 
 def test_arithmetic_on_weights_is_done_once_whatever_the_batch():
     features = network()
-    once, many = features.work_by_term(1), features.work_by_term(8)
+    once, many = work_by_operation(features, 1), work_by_operation(features, 8)
     np.testing.assert_allclose(many, once * np.array([8, 8, 1, 1]))
     features.kernels[:] = KernelClass.ON_WEIGHTS
-    np.testing.assert_allclose(features.work_by_term(8), once)
+    np.testing.assert_allclose(work_by_operation(features, 8), once)
 
 
 @pytest.mark.parametrize(

@@ -1,15 +1,21 @@
 from __future__ import annotations
 
 import gzip
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 import torch
 from torch import nn
 
-from costmodel.data import GraphStore
+from costmodel.data import Dataset, GraphStore
+from costmodel.data.families import generate
+from costmodel.data.journal import JournalHeader
+from costmodel.data.records import Clock, MeasurementRecord, Status
+from costmodel.data.weightless import graph_hash, strip_weights
 from costmodel.graph import load_graph
-from costmodel.training.sources import TableSource, TimmSource
+from costmodel.platforms.environment import Environment
+from costmodel.training.sources import DatasetSource, TableSource, TimmSource
 
 LABEL = "fp32-nchw-pt240-cpu-i9_10940x-dynamo"
 ROWS = (
@@ -55,3 +61,36 @@ def test_a_table_may_name_graphs_of_a_store_and_time_them_at_several_batches(tmp
         ("resnet18@224-b128", "resnet", 128),
     ]
     assert all(item.read() == graph for item in found)
+
+
+def test_a_dataset_tells_the_precision_and_the_card_of_its_platform(tmp_path: Path):
+    model = strip_weights(generate("squeezenet", 0, weights=False))
+    environment = Environment(
+        cpu="c",
+        logical_cores=1,
+        os="o",
+        kernel="k",
+        python="3",
+        runtime="torch",
+        runtime_version="2.11",
+        threads=1,
+        accelerator="NVIDIA H100 80GB HBM3",
+    )
+    record = MeasurementRecord(
+        platform="card",
+        model="squeezenet-0000",
+        model_hash=graph_hash(model),
+        batch=1,
+        status=Status.OK,
+        clock=Clock.WALL,
+        latency_ms=2.0,
+        measured_at=datetime.now(UTC),
+    )
+    header = JournalHeader(platform="card", environment=environment, settings={"precision": "bf16"})
+    Dataset(header, (record,), {graph_hash(model): model.SerializeToString()}).save(tmp_path / "card.parquet")
+
+    (found,) = DatasetSource(path=tmp_path / "card.parquet").measurements()
+
+    assert (found.network, found.family, found.latency_ms) == ("squeezenet-0000", "squeezenet", 2.0)
+    platform = found.platform
+    assert (platform.device, platform.kind, platform.precision) == ("h100", "gpu", "bf16")
