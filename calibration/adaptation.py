@@ -13,6 +13,7 @@ from costmodel.calibration.strategies import (
     Averaged,
     CalibrationStrategy,
     Corrected,
+    Fits,
     MixedPlatforms,
     Mixture,
     OwnRates,
@@ -27,18 +28,24 @@ __all__ = ["LEAST_MEASUREMENTS", "STRATEGIES", "Adaptation", "Candidate", "adapt
 LEAST_MEASUREMENTS = 3
 """With one left out, two remain: a line through one point fits anything."""
 
+_RESCALED = RescaledPlatform()
+_MIXED = MixedPlatforms()
+_SCALED = ScaledKernels(_MIXED)
+_OWN = OwnRates()
+_AVERAGED = Averaged(_SCALED, _OWN)
+
 STRATEGIES: tuple[CalibrationStrategy, ...] = (
-    RescaledPlatform(),
-    MixedPlatforms(),
-    ScaledKernels(),
-    Corrected(RescaledPlatform()),
-    Corrected(ScaledKernels()),
-    OwnRates(),
-    Corrected(OwnRates()),
-    Averaged(),
-    Corrected(Averaged()),
+    _RESCALED,
+    _MIXED,
+    _SCALED,
+    Corrected(_RESCALED),
+    Corrected(_SCALED),
+    _OWN,
+    Corrected(_OWN),
+    _AVERAGED,
+    Corrected(_AVERAGED),
 )
-"""From the stiffest to the most flexible."""
+"""From the stiffest to the most flexible; those that build on another share it, so that it is fitted once."""
 
 
 @dataclass(frozen=True)
@@ -47,11 +54,13 @@ class Candidate:
 
     Attributes:
         strategy: Its name.
-        left_out_ms: Latency of each measured network by the strategy fitted to all others, milliseconds.
+        left_out: The platform as fitted without each of the measured networks.
+        left_out_ms: Latency of each measured network by the platform fitted without it, milliseconds.
         error_percent: Mean absolute error of those in per cent of what was measured.
     """
 
     strategy: str
+    left_out: tuple[Mixture, ...]
     left_out_ms: Float[np.ndarray, "networks"]
     error_percent: float
 
@@ -98,21 +107,23 @@ def adapt(
             f"got measurements of {len(profiles)} networks, expected at least {LEAST_MEASUREMENTS}: "
             "with fewer nobody can tell how far off the result is. Measure more networks."
         )
-    baseline = RescaledPlatform()
-    others = [strategy for strategy in strategies if strategy.name != baseline.name]
-    tried = (baseline, *(strategy for strategy in others if strategy.least_networks < len(profiles)))
-    candidates = tuple(_tried(strategy, profiles, latency_ms) for strategy in tried)
+    others = [strategy for strategy in strategies if strategy.name != _RESCALED.name]
+    tried = (_RESCALED, *(strategy for strategy in others if strategy.least_networks < len(profiles)))
+    candidates = _left_out(tried, profiles, latency_ms)
     best = int(np.argmin([candidate.error_percent for candidate in candidates]))
     return Adaptation(tried[best].fit(profiles, latency_ms), candidates[best], candidates)
 
 
-def _tried(
-    strategy: CalibrationStrategy, profiles: NetworkProfiles, latency_ms: Float[np.ndarray, "networks"]
-) -> Candidate:
+def _left_out(
+    strategies: Sequence[CalibrationStrategy], profiles: NetworkProfiles, latency_ms: Float[np.ndarray, "networks"]
+) -> tuple[Candidate, ...]:
     everything = np.arange(len(profiles))
-    left_out_ms = np.empty(len(profiles))
-    for row in range(len(profiles)):
-        others = np.delete(everything, row)
-        mixture = strategy.fit(profiles.subset(others), latency_ms[others])
-        left_out_ms[row] = mixture.latency_ms(profiles.subset([row]))[0]
-    return Candidate(strategy.name, left_out_ms, mape_percent(left_out_ms, latency_ms))
+    without = [np.delete(everything, row) for row in everything]
+    fits = [Fits(profiles.subset(others), latency_ms[others]) for others in without]
+    candidates = []
+    for strategy in strategies:
+        mixtures = tuple(fit.of(strategy) for fit in fits)
+        left_out_ms = np.array([m.latency_ms(profiles.subset([row]))[0] for row, m in enumerate(mixtures)])
+        error_percent = mape_percent(left_out_ms, latency_ms)
+        candidates.append(Candidate(strategy.name, mixtures, left_out_ms, error_percent))
+    return tuple(candidates)

@@ -49,7 +49,7 @@ def learning_curve(
 ) -> tuple[LearningPoint, ...]:
     """Calibrate again and again with some of the networks, and test on the others.
 
-    Fifty networks take about nine seconds on one core, thirty about four.
+    Thirty networks take about a second on one core, fifty about three.
 
     Args:
         profiles: The networks that were measured.

@@ -8,10 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from jaxtyping import Float
 
-from costmodel.calibration.adaptation import STRATEGIES
 from costmodel.calibration.network_profiles import LEAST_MS, NetworkProfiles
-from costmodel.calibration.strategies import CalibrationStrategy
-from costmodel.errors import UnknownNameError
+from costmodel.calibration.strategies import Mixture
 
 if TYPE_CHECKING:
     from costmodel.calibration.calibration import Calibration
@@ -27,8 +25,6 @@ def suggest_next(
     candidates: NetworkProfiles,
     names: Sequence[str],
     count: int = 5,
-    *,
-    strategies: Sequence[CalibrationStrategy] = STRATEGIES,
 ) -> list[str]:
     """The networks that it is least known of how long they take, no two of them alike.
 
@@ -37,39 +33,20 @@ def suggest_next(
         candidates: Networks that were not measured yet.
         names: Their names.
         count: How many to suggest, at most.
-        strategies: The chosen one must be among them.
 
     Returns:
         Names, the most useful first.
-
-    Raises:
-        UnknownNameError: The strategy that was chosen is not among ``strategies``.
     """
     if not names:
         return []
-    unsure = _jackknife_variance(calibration, candidates, _chosen_strategy(calibration, strategies))
+    unsure = _jackknife_variance(calibration.adaptation.chosen.left_out, candidates)
     return [names[row] for row in _unlike_rows(unsure + _LEAST_VARIANCE, candidates.embedding(), count)]
 
 
-def _chosen_strategy(calibration: Calibration, strategies: Sequence[CalibrationStrategy]) -> CalibrationStrategy:
-    chosen = calibration.adaptation.chosen.strategy
-    for strategy in strategies:
-        if strategy.name == chosen:
-            return strategy
-    raise UnknownNameError("strategy", chosen, (strategy.name for strategy in strategies), "Pass strategies=.")
-
-
-def _jackknife_variance(
-    calibration: Calibration, candidates: NetworkProfiles, strategy: CalibrationStrategy
-) -> Float[np.ndarray, "candidates"]:
+def _jackknife_variance(mixtures: Sequence[Mixture], candidates: NetworkProfiles) -> Float[np.ndarray, "candidates"]:
     """Variance of each candidate's log latency, from fits that leave out one measurement each (Tukey, 1958)."""
-    rows = np.arange(len(calibration.profiles))
-    log_ms = np.empty((len(rows), len(candidates)))
-    for row in rows:
-        others = np.delete(rows, row)
-        mixture = strategy.fit(calibration.profiles.subset(others), calibration.fitted_ms[others])
-        log_ms[row] = np.log(np.maximum(mixture.latency_ms(candidates), LEAST_MS))
-    variance: Float[np.ndarray, "candidates"] = (len(rows) - 1) * log_ms.var(axis=0)
+    log_ms = np.log([np.maximum(mixture.latency_ms(candidates), LEAST_MS) for mixture in mixtures])
+    variance: Float[np.ndarray, "candidates"] = (len(mixtures) - 1) * log_ms.var(axis=0)
     return variance
 
 

@@ -1,7 +1,7 @@
 """Ways of fitting a new platform to a few measurements."""
 
 from costmodel.calibration.strategies.averaged import Averaged
-from costmodel.calibration.strategies.base import CalibrationStrategy
+from costmodel.calibration.strategies.base import CalibrationStrategy, Fits
 from costmodel.calibration.strategies.corrected import Corrected
 from costmodel.calibration.strategies.mixed_platforms import MixedPlatforms
 from costmodel.calibration.strategies.mixture import LogCorrection, Mixture
@@ -17,6 +17,7 @@ __all__ = [
     "Averaged",
     "CalibrationStrategy",
     "Corrected",
+    "Fits",
     "MixedPlatforms",
     "OwnRates",
     "RescaledPlatform",

@@ -11,7 +11,7 @@ from costmodel.calibration.network_profiles import NetworkProfiles
 from costmodel.calibration.strategies.mixture import Mixture
 from costmodel.errors import DataError
 
-__all__ = ["CalibrationStrategy"]
+__all__ = ["CalibrationStrategy", "Fits"]
 
 
 class CalibrationStrategy(ABC):
@@ -27,12 +27,12 @@ class CalibrationStrategy(ABC):
     """Fewer than that tell it nothing."""
 
     @abstractmethod
-    def _fit(self, profiles: NetworkProfiles, latency_ms: Float[np.ndarray, "networks"]) -> Mixture:
+    def _fit(self, fits: Fits) -> Mixture:
         """The mixture that explains the measurements best.
 
         Args:
-            profiles: The networks, at least :attr:`least_networks`.
-            latency_ms: Their measured latencies, positive and finite.
+            fits: The networks, at least :attr:`least_networks`, and their latencies, which are positive and finite; a
+                strategy that starts from what another one finds asks for that with :meth:`Fits.of`.
         """
 
     def fit(self, profiles: NetworkProfiles, latency_ms: Float[np.ndarray, "networks"]) -> Mixture:
@@ -46,15 +46,43 @@ class CalibrationStrategy(ABC):
             DataError: There are fewer than :attr:`least_networks`, or a latency is not positive and finite; or
                 the plug-in broke its contract.
         """
-        if len(latency_ms) != len(profiles) or len(profiles) < self.least_networks:
+        return Fits(profiles, latency_ms).of(self)
+
+
+class Fits:
+    """Measurements of a few networks and what strategies make of them, each fitted once however many build on it.
+
+    Args:
+        profiles: The networks that were measured.
+        latency_ms: Their measured latencies, milliseconds.
+    """
+
+    def __init__(self, profiles: NetworkProfiles, latency_ms: Float[np.ndarray, "networks"]) -> None:
+        self.profiles = profiles
+        self.latency_ms = latency_ms
+        self._mixtures: dict[CalibrationStrategy, Mixture] = {}
+
+    def of(self, strategy: CalibrationStrategy) -> Mixture:
+        """What ``strategy`` makes of the measurements.
+
+        Raises:
+            DataError: As :meth:`CalibrationStrategy.fit` does.
+        """
+        if strategy not in self._mixtures:
+            self._mixtures[strategy] = self._checked(strategy)
+        return self._mixtures[strategy]
+
+    def _checked(self, strategy: CalibrationStrategy) -> Mixture:
+        profiles, latency_ms = self.profiles, self.latency_ms
+        if len(latency_ms) != len(profiles) or len(profiles) < strategy.least_networks:
             raise DataError(
-                f"{self.name}: expected latencies of at least {self.least_networks} networks, "
+                f"{strategy.name}: expected latencies of at least {strategy.least_networks} networks, "
                 f"got {len(latency_ms)} of {len(profiles)}. Measure more."
             )
         if not (np.isfinite(latency_ms).all() and (latency_ms > 0).all()):
-            raise DataError(f"{self.name}: expected latencies above 0 ms, got {latency_ms.tolist()}.")
-        mixture = self._fit(profiles, latency_ms)
+            raise DataError(f"{strategy.name}: expected latencies above 0 ms, got {latency_ms.tolist()}.")
+        mixture = strategy._fit(self)
         predicted = mixture.latency_ms(profiles)
         if not (np.isfinite(predicted).all() and (predicted > 0).all()):
-            raise DataError(f"{self.name}: fitted a platform on which networks take {predicted.min()} ms.")
+            raise DataError(f"{strategy.name}: fitted a platform on which networks take {predicted.min()} ms.")
         return mixture

@@ -5,10 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from jaxtyping import Float
 
-from costmodel.calibration.network_profiles import NetworkProfiles
-from costmodel.calibration.strategies.base import CalibrationStrategy
+from costmodel.calibration.strategies.base import CalibrationStrategy, Fits
 from costmodel.calibration.strategies.mixture import LogCorrection, Mixture
 
 __all__ = ["Corrected"]
@@ -38,8 +36,8 @@ class Corrected(CalibrationStrategy):
         self.base = base
         self.name = f"{base.name}, corrected"
 
-    def _fit(self, profiles: NetworkProfiles, latency_ms: Float[np.ndarray, "networks"]) -> Mixture:
-        mixture = self.base.fit(profiles, latency_ms)
+    def _fit(self, fits: Fits) -> Mixture:
+        profiles, latency_ms, mixture = fits.profiles, fits.latency_ms, fits.of(self.base)
         log_error = np.log(latency_ms / mixture.latency_ms(profiles))
         log_known = np.log(profiles.latency_ms)
         centre, spread = log_known.mean(axis=0), np.maximum(log_known.std(axis=0), _LEAST_SPREAD)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import Float
 
-from costmodel.calibration.network_profiles import LEAST_MS, NetworkProfiles
-from costmodel.calibration.strategies.base import CalibrationStrategy
+from costmodel.calibration.network_profiles import LEAST_MS
+from costmodel.calibration.strategies.base import CalibrationStrategy, Fits
 from costmodel.calibration.strategies.mixture import Mixture
 from costmodel.features.cost_term import GROWS_WITH_BATCH, CostTerm
 from costmodel.training.least_deviations import non_negative_least_deviations
@@ -31,7 +30,8 @@ class MixedPlatforms(CalibrationStrategy):
     name = "mixed platforms"
     least_networks = 2
 
-    def _fit(self, profiles: NetworkProfiles, latency_ms: Float[np.ndarray, "networks"]) -> Mixture:
+    def _fit(self, fits: Fits) -> Mixture:
+        profiles, latency_ms = fits.profiles, fits.latency_ms
         by_term = profiles.term_ms.sum(axis=2)
         parts_ms = np.maximum(np.concatenate([by_term @ _WHOLE, by_term @ _WORK], axis=1), LEAST_MS)
         speed = np.exp((np.log(latency_ms)[:, None] - np.log(parts_ms)).mean(axis=0))

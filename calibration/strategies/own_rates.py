@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import Float
 
-from costmodel.calibration.network_profiles import NetworkProfiles
-from costmodel.calibration.strategies.base import CalibrationStrategy
+from costmodel.calibration.strategies.base import CalibrationStrategy, Fits
 from costmodel.calibration.strategies.mixture import Mixture
 from costmodel.features.cost_term import CostTerm
 from costmodel.training.prior_fit import rates_of_work
@@ -27,7 +25,7 @@ class OwnRates(CalibrationStrategy):
     name = "own rates"
     least_networks = 2
 
-    def _fit(self, profiles: NetworkProfiles, latency_ms: Float[np.ndarray, "networks"]) -> Mixture:
-        rates = rates_of_work(profiles.work, latency_ms, _SHRINKAGE)
-        nothing = np.zeros((profiles.num_platforms, len(CostTerm)))
+    def _fit(self, fits: Fits) -> Mixture:
+        rates = rates_of_work(fits.profiles.work, fits.latency_ms, _SHRINKAGE)
+        nothing = np.zeros((fits.profiles.num_platforms, len(CostTerm)))
         return Mixture(nothing, np.ones(rates.shape), rates)

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import Float
 
-from costmodel.calibration.network_profiles import NetworkProfiles
-from costmodel.calibration.strategies.base import CalibrationStrategy
+from costmodel.calibration.strategies.base import CalibrationStrategy, Fits
 from costmodel.calibration.strategies.mixture import Mixture
 from costmodel.features.cost_term import CostTerm
 
@@ -21,7 +19,8 @@ class RescaledPlatform(CalibrationStrategy):
 
     name = "rescaled platform"
 
-    def _fit(self, profiles: NetworkProfiles, latency_ms: Float[np.ndarray, "networks"]) -> Mixture:
+    def _fit(self, fits: Fits) -> Mixture:
+        profiles, latency_ms = fits.profiles, fits.latency_ms
         log_ratio = np.log(latency_ms)[:, None] - np.log(profiles.latency_ms)
         scale = np.median(log_ratio, axis=0)
         best = int(np.abs(log_ratio - scale).mean(axis=0).argmin())

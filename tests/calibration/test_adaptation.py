@@ -49,12 +49,25 @@ def test_a_fit_to_the_others_is_no_fit_to_all():
     np.testing.assert_allclose(left_out_ms[3], profiles.latency_ms[3, 0])
 
 
+def test_what_several_strategies_build_on_is_fitted_once_for_each_network_left_out():
+    class Counted(MixedPlatforms):
+        fits = 0
+
+        def _fit(self, fits):
+            self.fits += 1
+            return super()._fit(fits)
+
+    counted, profiles = Counted(), synthetic_profiles(6)
+    adapt(profiles, profiles.latency_ms[:, 1], [counted, Corrected(counted), Corrected(Corrected(counted))])
+    assert counted.fits in (6, 7)  # once more where it, or what builds on it, is chosen and fitted to all
+
+
 def test_it_falls_back_to_the_best_known_platform():
     class Wild(CalibrationStrategy):
         name = "wild"
 
-        def _fit(self, profiles, latency_ms):
-            mixture = MixedPlatforms().fit(profiles, latency_ms)
+        def _fit(self, fits):
+            mixture = fits.of(MixedPlatforms())
             return type(mixture)(100 * mixture.mix, mixture.factors)
 
     profiles = synthetic_profiles(6)

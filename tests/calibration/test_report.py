@@ -21,11 +21,11 @@ from costmodel.calibration.report.chart import shortened
 from costmodel.calibration.report.scales import LinearScale, LogScale
 from costmodel.calibration.report.scatter_chart import scatter_chart
 from costmodel.calibration.report.wording import resemblance_sentence
-from costmodel.calibration.strategies import CalibrationStrategy, MixedPlatforms, Mixture, RescaledPlatform
+from costmodel.calibration.strategies import MixedPlatforms, Mixture, RescaledPlatform
 from costmodel.calibration.strategies.mixture import LogCorrection
 from costmodel.calibration.testing import synthetic_profiles
 from costmodel.cli.output import Format, Output
-from costmodel.errors import DataError, UnknownNameError
+from costmodel.errors import DataError
 from costmodel.features.cost_term import CostTerm
 from costmodel.features.kernel_class import KernelClass
 from costmodel.platforms import named_platform
@@ -42,6 +42,12 @@ def calibration(untrained_bundle) -> Calibration:
     return made_calibration(untrained_bundle)
 
 
+def pooling_takes(factor):
+    factors = np.ones((KERNELS, TERMS))
+    factors[KernelClass.POOLING] = factor
+    return Mixture(np.outer([1.0, 0.0, 0.0], np.ones(TERMS)), factors)
+
+
 def made_calibration(bundle, names=("a-0", "a-1", "b-0", "b-1"), measured=(10, 20, 40, 80), left_out=(11, 20, 50, 80)):
     profiles = NetworkProfiles(
         np.zeros((len(names), PLATFORMS, KERNELS, TERMS)), np.zeros((len(names), KERNELS, TERMS))
@@ -50,9 +56,10 @@ def made_calibration(bundle, names=("a-0", "a-1", "b-0", "b-1"), measured=(10, 2
     profiles.term_ms[:, :, KernelClass.POOLING] = 1
     mixture = Mixture(np.outer([3.0, 1.0, 0.0], np.ones(TERMS)), np.ones((KERNELS, TERMS)))
     mixture.factors[KernelClass.POOLING] = 4
+    without = tuple(map(pooling_takes, (15, 14, 12, 10)))  # only of pooling do the fits think differently
     candidates = (
-        Candidate("rescaled platform", np.array(left_out) * 2.0, 99.0),
-        Candidate("scaled kernels", np.array(left_out, dtype=float), 8.75),
+        Candidate("rescaled platform", without, np.array(left_out) * 2.0, 99.0),
+        Candidate("scaled kernels", without, np.array(left_out, dtype=float), 8.75),
     )
     adapter = Adapter(
         platform=named_platform("board"),
@@ -203,17 +210,6 @@ def test_the_same_seed_draws_the_same_curve():
     assert curves[0] == curves[1] != curves[2]
 
 
-class PoolingFromTheMean(CalibrationStrategy):
-    """Nothing but pooling depends on what was measured."""
-
-    name = "scaled kernels"
-
-    def _fit(self, profiles, latency_ms):
-        factors = np.ones((KERNELS, TERMS))
-        factors[KernelClass.POOLING] = latency_ms.mean()
-        return Mixture(np.outer([1.0, 0.0, 0.0], np.ones(TERMS)), factors)
-
-
 def test_suggests_what_the_fits_disagree_on_and_nothing_twice(calibration):
     candidates = NetworkProfiles(np.zeros((4, PLATFORMS, KERNELS, TERMS)), np.zeros((4, KERNELS, TERMS)))
     for row, (conv, pooling) in enumerate([(1000, 0), (0, 9), (0, 9), (1.5, 1.5)]):
@@ -221,16 +217,9 @@ def test_suggests_what_the_fits_disagree_on_and_nothing_twice(calibration):
         candidates.term_ms[row, :, KernelClass.POOLING] = pooling
     names = ["conv", "pooling", "copy", "half"]
 
-    assert suggest_next(calibration, candidates, names, strategies=[PoolingFromTheMean()]) == [
-        "pooling",
-        "half",
-        "conv",
-        "copy",
-    ]
-    assert suggest_next(calibration, candidates, names, 2, strategies=[PoolingFromTheMean()]) == ["pooling", "half"]
-    assert suggest_next(calibration, candidates.subset([]), [], strategies=[PoolingFromTheMean()]) == []
-    with pytest.raises(UnknownNameError, match="scaled kernels"):
-        suggest_next(calibration, candidates, names, strategies=[RescaledPlatform()])
+    assert suggest_next(calibration, candidates, names) == ["pooling", "half", "conv", "copy"]
+    assert suggest_next(calibration, candidates, names, 2) == ["pooling", "half"]
+    assert suggest_next(calibration, candidates.subset([]), []) == []
 
 
 class Page(HTMLParser):

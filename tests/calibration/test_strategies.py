@@ -140,7 +140,7 @@ def test_a_plug_in_that_fits_nothing_is_told():
     class Nothing(CalibrationStrategy):
         name = "nothing"
 
-        def _fit(self, profiles, latency_ms):
+        def _fit(self, fits):
             return Mixture(np.zeros((3, len(CostTerm))), np.ones((len(KernelClass), len(CostTerm))))
 
     with pytest.raises(DataError, match=r"nothing: .* 0\.0 ms"):
