@@ -11,7 +11,8 @@ from costmodel.calibration.selection import RandomSelection, SelectionStrategy
 from costmodel.calibration.sources import FamilyNetwork
 from costmodel.data.families import FAMILIES, generate
 from costmodel.data.records import MeasurementRecord
-from costmodel.errors import UsageError
+from costmodel.data.weightless import graph_hash
+from costmodel.errors import DataError, UsageError
 from costmodel.features import GraphFeatures, build_features
 from costmodel.graph import load_graph
 from costmodel.pretrained import Bundle
@@ -81,9 +82,28 @@ class CandidatePool:
         drawn = RandomSelection().select(self.profiles.embedding()[others], held_back, seed=seed)
         return [*fitted, *(others[row] for row in drawn)]
 
-    def measurement(self, row: int, record: MeasurementRecord) -> Measurement | None:
-        """The measurement of the network at ``row``; ``None`` where it failed."""
-        network = self.networks[row]
-        if record.latency_ms is None or record.batch is None:
-            return None
-        return Measurement(network.name, network.family, self.features[row], record.batch, record.latency_ms)
+    def measurements(self, records: Iterable[MeasurementRecord]) -> dict[str, Measurement]:
+        """What was measured, by the name of the network: networks of this pool only, without those that failed.
+
+        Args:
+            records: Of a journal, for example, which may hold what earlier calibrations measured as well.
+
+        Raises:
+            DataError: A network of that name was measured, but not this one: it was made by another version.
+        """
+        rows = {network.name: row for row, network in enumerate(self.networks)}
+        found = {}
+        for record in records:
+            row = rows.get(record.model)
+            if row is None or record.latency_ms is None or record.batch is None:
+                continue
+            network = self.networks[row]
+            if record.model_hash != graph_hash(generate(network.family, network.seed, weights=False)):
+                raise DataError(
+                    f"{network.name} was measured as another version of this package makes it. "
+                    "Calibrate into another folder with -o DIR, or under another name."
+                )
+            found[network.name] = Measurement(
+                network.name, network.family, self.features[row], record.batch, record.latency_ms
+            )
+        return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -45,16 +45,16 @@ def warn_of(problems: Iterable[str]) -> None:
         logger.warning("%s", problem)
 
 
-def next_networks(calibration: Calibration, pool: CandidatePool, measured: Sequence[int]) -> list[str]:
-    """Names of five networks of ``pool``, other than those at the rows ``measured``, to measure next."""
+def next_networks(calibration: Calibration, pool: CandidatePool, measured: Container[str]) -> list[str]:
+    """Names of five networks of ``pool`` to measure next, none of them among ``measured``."""
     from costmodel.calibration.report import suggest_next
 
-    rows = [row for row in range(len(pool.networks)) if row not in measured]
+    rows = [row for row, network in enumerate(pool.networks) if network.name not in measured]
     return suggest_next(calibration, pool.profiles.subset(rows), [pool.networks[row].name for row in rows])
 
 
-def finish(calibration: Calibration, folder: Path, form: Format, suggestions: Sequence[str] = ()) -> None:
-    """Save the platform and its reports in ``folder``, and show one.
+def finish(calibration: Calibration, output: Path | None, form: Format, suggestions: Sequence[str] = ()) -> None:
+    """Save the platform and its reports in ``output``, by default where its name finds it, and show one.
 
     Raises:
         DataError: The platform, or a report, cannot be written.
@@ -63,8 +63,9 @@ def finish(calibration: Calibration, folder: Path, form: Format, suggestions: Se
     from costmodel.calibration.report import CalibrationReport, write_html, write_json
     from costmodel.pretrained import save_adapter
 
+    folder = platform_folder(calibration.platform.name, output)
     save_adapter(calibration.adapter, folder)
-    report = CalibrationReport(calibration, suggestions=suggestions)
+    report = CalibrationReport(calibration, suggestions=suggestions, folder=output)
     write_json(report, folder / "report.json")
     write_html(report, folder / "report.html")
     Output(form).write(report)

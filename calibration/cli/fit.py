@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from costmodel.calibration.cli.finishing import NameOption, PlatformFolderOption, finish, platform_folder, warn_of
+from costmodel.calibration.cli.finishing import NameOption, PlatformFolderOption, finish, warn_of
 from costmodel.cli.options import DEFAULT_WEIGHTS, FormatOption, WeightsOption
 from costmodel.cli.output import Format
 from costmodel.cli.talk import tracked
@@ -30,10 +30,9 @@ def fit(
     from costmodel.calibration.table import measurements_from_rows, read_measured_models
     from costmodel.predictor import Predictor
 
-    folder = platform_folder(name, output)
     measured_models = read_measured_models(table)
     predictor = Predictor.from_pretrained(weights)
     with tracked(measured_models, "reading models", few=_FEW_MODELS) as models:
         measurements, problems = measurements_from_rows(models)
     warn_of(problems)
-    finish(calibrate(predictor, measurements, name), folder, form)
+    finish(calibrate(predictor, measurements, name), output, form)

@@ -86,12 +86,13 @@ def here(
         time_limit_s=time_limit,
         workers=measuring.workers or 1,
     )
-    records = run_campaign(campaign)
-    measured = [pool.measurement(row, record) for row, record in zip(rows, records, strict=True)]
+    run_campaign(campaign)
+    found = pool.measurements(campaign.journal.read().records())  # what earlier choices had measured is fitted too
+    tests = [pool.networks[row].name for row in rows[count:]]
     calibration = calibrate(
         predictor,
-        [found for found in measured[:count] if found],
+        [measurement for name, measurement in found.items() if name not in tests],
         measured_platform(platform_slug(name), environment, measurer.precision),
-        held_back=[found for found in measured[count:] if found],
+        held_back=[found[name] for name in tests if name in found],
     )
-    finish(calibration, folder, form, next_networks(calibration, pool, rows))
+    finish(calibration, output, form, next_networks(calibration, pool, found))

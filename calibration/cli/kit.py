@@ -17,7 +17,7 @@ from costmodel.calibration.cli.choosing import (
     VisitsOption,
     choose_networks,
 )
-from costmodel.calibration.cli.finishing import NameOption, PlatformFolderOption, finish, platform_folder, warn_of
+from costmodel.calibration.cli.finishing import NameOption, PlatformFolderOption, finish, warn_of
 from costmodel.calibration.cli.measuring import ThreadsOption
 from costmodel.cli.options import DEFAULT_WEIGHTS, FormatOption, WeightsOption
 from costmodel.cli.output import Format
@@ -64,7 +64,6 @@ def import_(
     from costmodel.platforms import platform_slug
     from costmodel.predictor import Predictor
 
-    folder = platform_folder(name, output)
     found = import_kit(kit, results)
     warn_of(found.problems)
     measurements = found.measurements()
@@ -75,4 +74,4 @@ def import_(
         found.platform(platform_slug(name)),
         held_back=measurements[fitted:],
     )
-    finish(calibration, folder, form)
+    finish(calibration, output, form)

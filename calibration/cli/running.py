@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from costmodel.cli.errors import INTERRUPTED
 from costmodel.cli.talk import wants_progress
 
 if TYPE_CHECKING:
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
 __all__ = ["IntervalOption", "TimeLimitOption", "run_campaign"]
 
 logger = logging.getLogger(__name__)
-
-_INTERRUPTED = 130
 
 IntervalOption = Annotated[
     float, typer.Option(min=0, metavar="S", help="Start rounds at least this many seconds apart.")
@@ -39,7 +38,7 @@ def run_campaign(campaign: Campaign) -> list[MeasurementRecord]:
     except KeyboardInterrupt:
         journal = campaign.journal.path
         logger.warning("stopped. Every finished visit is in %s; run the same command again to go on.", journal)
-        raise typer.Exit(_INTERRUPTED) from None
+        raise typer.Exit(INTERRUPTED) from None
 
 
 @contextmanager

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from hashlib import sha256
 from pathlib import Path
 from typing import TypeAlias
 from zipfile import ZipFile
+
+from filelock import FileLock, Timeout
 
 from costmodel.errors import DataError, UsageError
 
@@ -28,25 +33,37 @@ def open_destination(destination: Path) -> Iterator[WriteFile]:
         destination: The folder or file; what exists may only be empty.
 
     Raises:
-        UsageError: There is something at ``destination``.
+        UsageError: There is something at ``destination``, or another process is writing it.
         DataError: It cannot be written.
     """
     destination = destination.absolute()
     if _holds_something(destination):
         raise UsageError(f"{destination} is there already; choose another name, or remove it first.")
-    partial = destination.with_name(f".{destination.name}.costmodel-partial")
+    with _only_writer_of(destination):
+        partial = destination.with_name(f".{destination.name}.costmodel-partial")
+        try:
+            partial.parent.mkdir(parents=True, exist_ok=True)
+            _remove(partial)
+            with _opened(partial, as_zip=destination.suffix == ".zip") as write:
+                yield write
+            if destination.is_dir():
+                destination.rmdir()
+            partial.replace(destination)
+        except OSError as error:
+            raise DataError(f"cannot write {destination}: {error.strerror}. Choose another place.") from error
+        finally:
+            _remove(partial)
+
+
+@contextmanager
+def _only_writer_of(destination: Path) -> Iterator[None]:
+    name = sha256(os.fsencode(destination)).hexdigest()[:16]
+    lock = FileLock(Path(tempfile.gettempdir()) / f"costmodel-{name}.lock", timeout=0, mode=0o666)
     try:
-        partial.parent.mkdir(parents=True, exist_ok=True)
-        _remove(partial)
-        with _opened(partial, as_zip=destination.suffix == ".zip") as write:
-            yield write
-        if destination.is_dir():
-            destination.rmdir()
-        partial.replace(destination)
-    except OSError as error:
-        raise DataError(f"cannot write {destination}: {error.strerror}. Choose another place.") from error
-    finally:
-        _remove(partial)
+        with lock:
+            yield
+    except Timeout as error:
+        raise UsageError(f"another process is writing {destination}; wait for it, or choose another name.") from error
 
 
 def _holds_something(path: Path) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -19,6 +20,8 @@ from costmodel.cli.output import Report
 from costmodel.units import format_ms
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from rich.console import RenderableType
 
     from costmodel.calibration.calibration import Calibration
@@ -34,11 +37,20 @@ class CalibrationReport(Report):
     Args:
         calibration: What it is about.
         suggestions: Names of networks to measure next, see :func:`costmodel.calibration.report.suggest_next`.
+        folder: Where the platform was saved; ``None`` where its name finds it.
     """
 
-    def __init__(self, calibration: Calibration, *, suggestions: Sequence[str] = ()) -> None:
+    def __init__(
+        self, calibration: Calibration, *, suggestions: Sequence[str] = (), folder: Path | None = None
+    ) -> None:
         self.calibration = calibration
         self.suggestions = tuple(suggestions)
+        self.folder = folder
+
+    @property
+    def next_command(self) -> str:
+        """What predicts with the platform."""
+        return f"costmodel predict MODEL.onnx -p {shlex.quote(str(self.folder or self.calibration.platform.name))}"
 
     @cached_property
     def results(self) -> tuple[NetworkResult, ...]:
@@ -154,7 +166,7 @@ class CalibrationReport(Report):
             "test": wording.test_sentence(self),
             "trust": wording.trust_sentence(self),
             "measure": f"These would tell most: {', '.join(self.suggestions)}." if self.suggestions else "",
-            "next": f"costmodel predict MODEL.onnx -p {platform}",
+            "next": self.next_command,
         }
         table = Table(
             box=None, pad_edge=False, show_header=False, title=f"{platform}, calibrated", title_justify="left"

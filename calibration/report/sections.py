@@ -185,7 +185,7 @@ def _footer(report: CalibrationReport) -> Markup:
     adapter = report.calibration.adapter
     return element(
         "footer",
-        element("p", "Predict with it: ", element("code", f"costmodel predict MODEL.onnx -p {adapter.platform.name}")),
+        element("p", "Predict with it: ", element("code", report.next_command)),
         element("p", f"Fitted on the weights {adapter.weights}."),
     )
 

@@ -8,6 +8,7 @@ is asked for or listed, and one that cannot be loaded spoils no other command.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from costmodel.cli.errors import INTERRUPTED
 from costmodel.cli.talk import Verbosity, set_verbosity
 from costmodel.errors import CostModelError, UnknownNameError
 
@@ -47,6 +49,18 @@ class SubcommandGroup(TyperGroup):
 
 class CommandGroup(SubcommandGroup):
     """Commands that were registered here, then the plug-ins."""
+
+    def invoke(self, ctx: _ClickContext) -> Any:
+        """Run the command that was asked for.
+
+        Raises:
+            Exit: Ctrl-C where the command has no more to say of it.
+        """
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            print("stopped.", file=sys.stderr)
+            raise typer.Exit(INTERRUPTED) from None
 
     def list_commands(self, ctx: _ClickContext) -> list[str]:
         """Names of all commands."""

@@ -8,12 +8,13 @@ import traceback
 from costmodel.cli.talk import is_debugging
 from costmodel.errors import CostModelError
 
-__all__ = ["FAILURE", "OK", "UNSUPPORTED_MODEL", "USAGE", "report_error"]
+__all__ = ["FAILURE", "INTERRUPTED", "OK", "UNSUPPORTED_MODEL", "USAGE", "report_error"]
 
 OK = 0
 FAILURE = 1
 USAGE = 2
 UNSUPPORTED_MODEL = 3
+INTERRUPTED = 130
 
 
 def report_error(error: Exception, about: str = "") -> int:

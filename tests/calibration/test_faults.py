@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import resource
 import signal
 import sys
@@ -187,6 +188,35 @@ def test_ctrl_c_does_not_end_a_measuring_process_that_is_starting(tmp_path):
     (record,) = Campaign([FakeModel("a")], faulty_measurer.InterruptedAtStart(), tmp_path / "j", visits=1).run()
 
     assert record.status is Status.OK
+
+
+# --- Changed between two starts ---
+
+
+def calibrate_again(run, *arguments):
+    done = run(*CALIBRATE[:-1], "json", "--visits", 1, *arguments)
+    return json.loads(done.out)["networks"]
+
+
+@pytest.mark.usefixtures("faulty")
+def test_another_choice_of_networks_keeps_what_was_measured_before(run):
+    first = calibrate_again(run, "--select", "random", "--count", 3, "--held-back", 1)
+    second = calibrate_again(run, "--select", "random", "--count", 4, "--held-back", 1, "--seed", 1)
+
+    assert len(first) == 4
+    assert len(second) > 5
+    assert {row["model"] for row in first} < {row["model"] for row in second}
+    assert Counter(row["role"] for row in second)["fitted"] == len(second) - 1
+
+
+@pytest.mark.usefixtures("faulty")
+def test_what_another_version_of_a_network_took_is_not_fitted(run):
+    assert run(*CALIBRATE, "-o", "board").code == 0
+    path = journal("board").path
+    path.write_text(re.sub(r'"model_hash":"\w{8}', '"model_hash":"01234567', path.read_text()))
+    done = run(*CALIBRATE, "-o", "board")
+    assert (done.code, done.out) == (1, "")
+    assert "was measured as another version of this package makes it. Calibrate into another folder" in done.err
 
 
 # --- Models that fail ---

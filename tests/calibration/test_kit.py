@@ -365,6 +365,17 @@ def test_a_kit_is_there_whole_or_not_at_all(tmp_path, name):
         export_kit([FakeModel("a")], tmp_path / name)
 
 
+def test_two_do_not_write_one_kit_at_once(tmp_path):
+    def second():
+        with pytest.raises(UsageError, match=r"another process is writing .*kit; wait"):
+            export_kit([FakeModel("b")], tmp_path / "kit")
+        return FakeModel("a").load()
+
+    export_kit([Source("a", second)], tmp_path / "kit")
+    assert (tmp_path / "kit" / "models" / "a.onnx").is_file()
+    assert not (tmp_path / "kit" / "models" / "b.onnx").exists()
+
+
 @pytest.mark.parametrize(
     ("names", "settings", "message"),
     [

@@ -164,6 +164,7 @@ def test_the_text_says_how_far_to_trust_it_and_what_to_do(calibration, tmp_path)
     assert "0.77 to 1.30 times what is predicted" in text
     assert "vgg-1, vgg-2" in text
     assert "costmodel predict MODEL.onnx -p board" in text
+    assert CalibrationReport(calibration, folder=Path("my board")).next_command.endswith(" -p 'my board'")
     worst_first = [line.split()[0] for line in text.splitlines() if re.match(r"[ab]-\d", line)]
     assert worst_first[:3] == ["a-2", "b-0", "a-0"]
 

@@ -83,6 +83,7 @@ def test_an_unforeseen_error_is_a_message_and_a_code(run, monkeypatch, models, e
     done = run("inspect", models[0])
     assert (done.code, done.out) == (code, "")
     assert ("fault in costmodel" in done.err) == (code == 1)
+    assert (done.err == "stopped.\n") == (code == 130)
 
 
 def test_debug_shows_where_an_error_was_raised(run, models):
