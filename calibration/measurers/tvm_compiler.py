@@ -13,7 +13,7 @@ from pydantic import JsonValue
 
 from costmodel.errors import MeasurementError
 
-__all__ = ["TvmCompiler"]
+__all__ = ["TvmCompiler", "last_line"]
 
 
 @dataclass(frozen=True)
@@ -67,9 +67,9 @@ class TvmCompiler:
                 executable = tvm.compile(module, tvm.target.Target(dict(self.target)))
             executable.export_library(str(path), fcompile=link)
         except Exception as error:  # TVM's exceptions, protobuf's and the linker's share no base class but Exception
-            raise MeasurementError(f"TVM does not compile the model: {_last_line(error)}") from error
+            raise MeasurementError(f"TVM does not compile the model: {last_line(error)}") from error
 
 
-def _last_line(error: Exception) -> str:
-    """TVM's messages begin with the calls that led to them."""
+def last_line(error: Exception) -> str:
+    """What an exception of TVM says, whose messages begin with the calls that led there."""
     return (str(error).strip() or type(error).__name__).splitlines()[-1][:300]

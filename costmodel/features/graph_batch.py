@@ -56,7 +56,7 @@ class GraphBatch:
 
     op_types: Int[Tensor, " nodes"]
     tokens: Float[Tensor, "nodes features"]
-    work: Float[Tensor, "nodes 3"]
+    work: Float[Tensor, "nodes terms"]
     kernels: Int[Tensor, " nodes"]
     graph_index: Int[Tensor, " nodes"]
     num_graphs: int

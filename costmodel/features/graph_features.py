@@ -28,7 +28,7 @@ class GraphFeatures:
 
     op_types: Int[np.ndarray, "nodes"]
     tokens: Float[np.ndarray, "nodes features"]
-    work: Float[np.ndarray, "nodes 3"]
+    work: Float[np.ndarray, "nodes terms"]
     kernels: Int[np.ndarray, "nodes"]
     edges: Int[np.ndarray, "edges 2"]
     op_index: Int[np.ndarray, "nodes"]

@@ -1,0 +1,278 @@
+"""StatementGraph → the numbers that the model sees: a row for each loop, statement and access."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from enum import IntEnum
+
+import numpy as np
+from jaxtyping import Float
+
+from costmodel.features import GraphFeatures
+from costmodel.integrations.tvm.candidate.statement_graph import Access, Loop, LoopKind, Statement, StatementGraph
+from costmodel.integrations.tvm.candidate.traffic import CACHE_BYTES, Nest
+
+__all__ = ["NUM_FEATURES", "WORK_TERMS", "NodeType", "candidate_features", "candidate_schema_hash"]
+
+
+class NodeType(IntEnum):
+    """What a row stands for; takes the place of an operation's type."""
+
+    SERIAL_LOOP = 1
+    PARALLEL_LOOP = 2
+    VECTORISED_LOOP = 3
+    UNROLLED_LOOP = 4
+    BOUND_LOOP = 5
+    STATEMENT = 6
+    LOAD = 7
+    STORE = 8
+
+
+_LOOP_TYPES = {
+    LoopKind.SERIAL: NodeType.SERIAL_LOOP,
+    LoopKind.PARALLEL: NodeType.PARALLEL_LOOP,
+    LoopKind.VECTORISED: NodeType.VECTORISED_LOOP,
+    LoopKind.UNROLLED: NodeType.UNROLLED_LOOP,
+    LoopKind.BOUND: NodeType.BOUND_LOOP,
+}
+
+_INNER = 4
+"""Loops that are described one by one, from the innermost."""
+
+_LEVELS = 7
+"""Sizes of what inner loops touch: of none of them, of the innermost ..."""
+
+WORK_TERMS = (
+    "vector operations",
+    "functions and divisions",
+    "transfers to registers",
+    *(f"lines into a cache of {size:.0e} bytes" for size in CACHE_BYTES),
+    "steps of loops",
+    "integer divisions",
+    "executions",
+)
+"""What a statement costs time with, all in millions."""
+
+_LOOP_NAMES = (
+    *("extent", "runs outside", "runs inside", "unroll limit", "is unrolled", "depth", "height", "reduces"),
+    *("bytes of all runs", "bytes of one run", "statements inside", "accesses still", "accesses by one", "accesses by more"),
+)
+_STATEMENT_NAMES = (
+    *("additions", "products", "divisions", "functions", "comparisons", "choices", "lanes", "width over lanes"),
+    *("is update", "has condition", "runs", "vector width", "unroll limit", "unrolled product", "loads", "loops"),
+    *(f"{what} of loop {place}" for what in ("extent", "reduction", "unrolling") for place in range(_INNER)),
+    *(f"bytes within {level} loops" for level in range(_LEVELS)),
+    *WORK_TERMS,
+)
+_ACCESS_NAMES = (
+    *("item bytes", "buffer bytes", "is argument", "is contiguous", "transfers", "misses 1", "misses 2", "misses 3"),
+    *(f"{what} along loop {place}" for what in ("still", "by one", "stride") for place in range(_INNER)),
+    *(f"bytes within {level} loops" for level in range(_LEVELS)),
+    *("lines within a loop", "lines within two", "reusing loop", "its extent", "bytes until reuse"),
+)
+_LOOPS_AT, _STATEMENTS_AT = 0, len(_LOOP_NAMES)
+_ACCESSES_AT = _STATEMENTS_AT + len(_STATEMENT_NAMES)
+NUM_FEATURES = _ACCESSES_AT + len(_ACCESS_NAMES)
+"""Loops, statements and accesses have columns of their own, zero in the rows of the others."""
+
+_VERSION = 1
+"""To be raised whenever a feature of the same name is computed otherwise."""
+
+
+def candidate_schema_hash() -> str:
+    """Changes whenever features change their meaning or order; weights remember the one they were trained on."""
+    names = "\n".join([str(_VERSION), *_LOOP_NAMES, *_STATEMENT_NAMES, *_ACCESS_NAMES, *(kind.name for kind in NodeType)])
+    return hashlib.sha256(names.encode()).hexdigest()[:16]
+
+
+def candidate_features(graph: StatementGraph) -> GraphFeatures:
+    """What the model sees of a candidate.
+
+    Rows are loops, in their order, then each statement followed by what it reads and writes.  Edges run from a loop to
+    what is right inside, from a statement to what it reads, from there to what it writes, and from a store to the later
+    loads of its buffer.
+
+    Returns:
+        Features whose ``work`` has a column for each of :data:`WORK_TERMS`, zero but for statements.
+    """
+    nests = [Nest.of(statement, graph.loops) for statement in graph.statements]
+    footprints = [nest.footprint_bytes() for nest in nests]
+    types = [_LOOP_TYPES[loop.kind] for loop in graph.loops]
+    rows = [*_loop_rows(graph, nests, footprints)]
+    work = [np.zeros(len(WORK_TERMS)) for _ in rows]
+    edges = [(loop.parent, index) for index, loop in enumerate(graph.loops) if loop.parent >= 0]
+    last_store: dict[int, int] = {}
+    for statement, nest, footprint in zip(graph.statements, nests, footprints, strict=True):
+        place = len(rows)
+        if statement.loops:
+            edges.append((statement.loops[-1], place))
+        misses = np.array([nest.misses(size, footprint) for size in CACHE_BYTES])
+        transfers = nest.register_transfers()
+        done = _work(statement, nest, transfers, misses)
+        types.append(NodeType.STATEMENT)
+        rows.append(_statement_row(statement, nest, footprint, done))
+        work.append(done)
+        reused = _reuse(nest, footprint)
+        store = place + len(statement.accesses)
+        for index, access in enumerate(statement.accesses):
+            row = len(rows)
+            types.append(NodeType.STORE if access.is_store else NodeType.LOAD)
+            rows.append(_access_row(access, nest, index, transfers, misses, reused))
+            work.append(np.zeros(len(WORK_TERMS)))
+            if not access.is_store:
+                edges += [(place, row), (row, store)]
+                if access.buffer in last_store:
+                    edges.append((last_store[access.buffer], row))
+        if len(statement.accesses) == 1:
+            edges.append((place, store))
+        last_store[statement.accesses[-1].buffer] = store
+    count = len(rows)
+    return GraphFeatures(
+        op_types=np.array(types, dtype=np.int64),
+        tokens=np.array(rows, dtype=np.float32).reshape(count, NUM_FEATURES),
+        work=np.array(work, dtype=np.float32).reshape(count, len(WORK_TERMS)),
+        kernels=np.zeros(count, dtype=np.int64),
+        edges=np.array(sorted(edges), dtype=np.int64).reshape(-1, 2),
+        op_index=np.arange(count),
+        batch=1,
+    )
+
+
+def _log(values: Float[np.ndarray, "*axes"] | float) -> Float[np.ndarray, "*axes"]:
+    """Sizes from one to billions, of about the spread of a standard normal."""
+    scaled: Float[np.ndarray, "*axes"] = np.log2(1 + np.asarray(values, dtype=np.float64)) / 8
+    return scaled
+
+
+def _work(
+    statement: Statement,
+    nest: Nest,
+    transfers: Float[np.ndarray, "accesses"],
+    misses: Float[np.ndarray, "caches accesses"],
+) -> Float[np.ndarray, "terms"]:
+    operations, vectors = statement.operations, nest.vector_executions
+    terms = [
+        vectors * operations.floating,
+        vectors * (operations.functions + operations.divisions),
+        transfers.sum(),
+        *misses.sum(axis=1),
+        nest.loop_steps(),
+        nest.divided(statement.divisions),
+        nest.executions,
+    ]
+    return np.array(terms) * 1e-6
+
+
+def _loop_rows(
+    graph: StatementGraph, nests: Sequence[Nest], footprints: Sequence[Float[np.ndarray, "loops+1"]]
+) -> Float[np.ndarray, "loops features"]:
+    rows = np.zeros((len(graph.loops), NUM_FEATURES))
+    sums = np.zeros((len(graph.loops), len(_LOOP_NAMES)))
+    for statement, nest, footprint in zip(graph.statements, nests, footprints, strict=True):
+        loops = list(statement.loops)
+        depth = np.arange(len(loops))
+        still = (nest.strides == 0).sum(axis=0)
+        by_one = (np.abs(nest.strides) == 1).sum(axis=0)
+        sums[loops, 1] = nest.outside[:-1]
+        sums[loops, 2] = np.maximum(sums[loops, 2], nest.outside[-1] / nest.outside[1:])
+        sums[loops, 4] = np.maximum(sums[loops, 4], nest.unrolled)
+        sums[loops, 6] = np.maximum(sums[loops, 6], len(loops) - 1 - depth)
+        sums[loops, 7] = np.maximum(sums[loops, 7], statement.reduces)
+        sums[loops, 8] += footprint[:-1]
+        sums[loops, 9] += footprint[1:]
+        sums[loops, 10] += 1
+        sums[loops, 11] += still
+        sums[loops, 12] += by_one
+        sums[loops, 13] += len(nest.strides) - still - by_one
+    for index, loop in enumerate(graph.loops):
+        sums[index, [0, 3, 5]] = loop.extent, loop.unroll_steps, loop.depth
+    is_flag = np.isin(np.arange(len(_LOOP_NAMES)), [4, 7])
+    rows[:, _LOOPS_AT : _LOOPS_AT + len(_LOOP_NAMES)] = np.where(is_flag, sums, _log(sums))
+    return rows
+
+
+def _statement_row(
+    statement: Statement, nest: Nest, footprint: Float[np.ndarray, "loops+1"], work: Float[np.ndarray, "terms"]
+) -> Float[np.ndarray, "features"]:
+    found = statement.operations
+    sizes = [
+        *(found.additions, found.products, found.divisions, found.functions, found.comparisons),
+        *(found.choices, nest.lanes, nest.vector_width / nest.lanes),
+    ]
+    values = np.concatenate(
+        [
+            8 * _log(np.array(sizes, dtype=np.float64)) / 2,
+            [statement.is_update, statement.has_condition],
+            _log(
+                np.array(
+                    [
+                        *(nest.outside[-1], nest.vector_width, statement.unroll_steps),
+                        *(nest.extents[nest.unrolled].prod(), len(statement.accesses) - 1, len(nest.extents)),
+                    ]
+                )
+            ),
+            _log(_inner(nest.extents)),
+            _inner(np.array(statement.reduces, dtype=np.float64)),
+            _inner(nest.unrolled.astype(np.float64)),
+            _log(_inner_levels(footprint)),
+            _log(1e6 * work),
+        ]
+    )
+    row = np.zeros(NUM_FEATURES)
+    row[_STATEMENTS_AT : _STATEMENTS_AT + len(values)] = values
+    return row
+
+
+def _access_row(
+    access: Access,
+    nest: Nest,
+    index: int,
+    transfers: Float[np.ndarray, "accesses"],
+    misses: Float[np.ndarray, "caches accesses"],
+    reused: Float[np.ndarray, "accesses 3"],
+) -> Float[np.ndarray, "features"]:
+    strides = np.abs(_inner(access.strides))
+    lines = _inner_levels(access.lines)
+    values = np.concatenate(
+        [
+            [access.item_bytes / 4, float(_log(access.buffer_bytes)), access.is_argument, nest.is_contiguous[index]],
+            _log(np.array([transfers[index], *misses[:, index]])),
+            strides == 0,
+            strides == 1,
+            _log(strides),
+            _log(_inner_levels(access.unique_bytes)),
+            _log(lines[1:3]),
+            _log(reused[index]),
+        ]
+    )
+    row = np.zeros(NUM_FEATURES)
+    row[_ACCESSES_AT : _ACCESSES_AT + len(values)] = values
+    return row
+
+
+def _reuse(nest: Nest, footprint: Float[np.ndarray, "loops+1"]) -> Float[np.ndarray, "accesses 3"]:
+    """For each access the innermost loop that comes back to the same element: how far out it is, its extent, and what
+    is touched until it does; zeros where none does.
+    """
+    found = np.zeros((len(nest.strides), 3))
+    for row, strides in enumerate(nest.strides):
+        still = np.flatnonzero(strides == 0)
+        if len(still):
+            loop = still[-1]
+            found[row] = len(strides) - loop, nest.extents[loop], footprint[loop + 1]
+    return found
+
+
+def _inner(values: Float[np.ndarray, "loops"]) -> Float[np.ndarray, "inner"]:
+    """Of the innermost loops, the innermost first; zeros where there are fewer."""
+    inner = np.zeros(_INNER)
+    taken = values[::-1][:_INNER]
+    inner[: len(taken)] = taken
+    return inner
+
+
+def _inner_levels(values: Float[np.ndarray, "loops+1"]) -> Float[np.ndarray, "levels"]:
+    """Within no loop, within the innermost ...; where there are fewer, within all of them."""
+    taken = values[::-1][:_LEVELS]
+    return np.concatenate([taken, np.full(_LEVELS - len(taken), values[0])])

@@ -1,0 +1,44 @@
+"""Builds candidates where the search runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from tempfile import mkdtemp
+from typing import Any
+
+import tvm
+from tvm.ir.utils import derived_object
+from tvm.s_tir.meta_schedule.builder import BuilderInput, BuilderResult, PyBuilder
+from tvm.s_tir.transform import RemoveWeightLayoutRewriteBlock
+
+from costmodel.calibration.measurers.tvm_compiler import last_line
+
+__all__ = ["InProcessBuilder"]
+
+
+@derived_object
+class InProcessBuilder(PyBuilder):  # type: ignore[misc]  # TVM has no types
+    """Compiles candidates one after the other in this process, each to a shared library in a folder of its own.
+
+    TVM's own ``LocalBuilder`` starts new processes for every round, each of which imports TVM and its tensor intrinsics
+    again: ten seconds of CPU on the machine that this was written on, more than compiling a round of 64 takes.  A
+    candidate that does not compile is a result with a reason.  What is compiled is not run here, so nothing that it
+    does can end the search; only a compiler that hangs would.
+
+    MetaSchedule's own callback removes the folders once the candidates were measured.
+    """
+
+    def build(self, build_inputs: list[Any]) -> list[Any]:
+        """Paths of the libraries, or why there is none, in the order of the candidates."""
+        return [_built(build_input) for build_input in build_inputs]
+
+
+def _built(build_input: BuilderInput) -> BuilderResult:
+    path = Path(mkdtemp(prefix="costmodel-tvm-")) / "candidate.so"
+    try:
+        module = RemoveWeightLayoutRewriteBlock(skip_tensor_rewrite=True)(build_input.mod)
+        tvm.compile(module, target=build_input.target).export_library(str(path))
+    except Exception as error:  # TVM's exceptions and the linker's share no base class but Exception
+        path.parent.rmdir()
+        return BuilderResult(None, f"does not compile: {last_line(error)}")
+    return BuilderResult(str(path), None)

@@ -1,0 +1,78 @@
+"""From a candidate's graph to its run time: NN-Former corrects a physical prior, statement by statement."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Bool, Float
+from pydantic import BaseModel, ConfigDict, PositiveFloat
+from torch import Tensor, nn
+
+from costmodel.features.graph_batch import GraphBatch
+from costmodel.integrations.tvm.candidate import NUM_FEATURES, WORK_TERMS, NodeType
+from costmodel.model import NNFormer, NNFormerConfig
+
+__all__ = ["CandidateModel", "CandidateModelConfig"]
+
+
+class CandidateModelConfig(BaseModel):
+    """Shape of a :class:`CandidateModel`.
+
+    Attributes:
+        trunk: The graph transformer.
+        correction_limit: A statement's time stays within a factor ``exp(±correction_limit)`` of the prior.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    trunk: NNFormerConfig
+    correction_limit: PositiveFloat = 3.0
+
+    @classmethod
+    def of_size(cls, dim: int, depth: int, **trunk: object) -> CandidateModelConfig:
+        """A model of that width and depth; ``trunk`` has other fields of :class:`costmodel.model.NNFormerConfig`."""
+        sizes = {"num_op_types": max(NodeType) + 1, "num_features": NUM_FEATURES, "dim": dim, "depth": depth}
+        return cls(trunk=NNFormerConfig.model_validate({**sizes, **trunk}))
+
+
+class CandidateModel(nn.Module):
+    r"""Sum over statements of what they would take by simple physics, times a bounded learned correction.
+
+    .. math::
+        \mathrm{time} = \sum_{s} \Bigl(\sum_t W_{st} r_t\Bigr) \exp\bigl(L \tanh(g(h_s) / L)\bigr)
+
+    with *W* the :data:`~costmodel.integrations.tvm.candidate.WORK_TERMS` of statement *s*, *r* a learned rate for each
+    of them, *h* NN-Former's embedding of the statement and *g* a small head that is zero at the start.  Loops and
+    accesses take no time of their own; statements hear of them through the graph.
+
+    Times are relative: only within a task, and on one target, do they mean anything exactly.
+    """
+
+    def __init__(self, config: CandidateModelConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.trunk = NNFormer(config.trunk)
+        self.log_rates = nn.Parameter(torch.zeros(len(WORK_TERMS)))
+        dim = config.trunk.dim
+        self.head = nn.Sequential(nn.Linear(dim, dim), nn.GELU(), nn.Linear(dim, 1))
+        nn.init.zeros_(self.head[-1].weight)
+        nn.init.zeros_(self.head[-1].bias)
+
+    def forward(self, batch: GraphBatch) -> Float[Tensor, "graphs"]:
+        """Natural logarithm of each candidate's time."""
+        return self.log_time(self.trunk(batch), batch)
+
+    def log_time(self, nodes: Float[Tensor, "nodes dim"], batch: GraphBatch) -> Float[Tensor, "graphs"]:
+        """The same from the trunk's embeddings."""
+        is_statement = batch.op_types == NodeType.STATEMENT
+        statements = nodes[is_statement]
+        prior = (batch.work[is_statement] @ self.log_rates.exp() + _LEAST).log()
+        limit = self.config.correction_limit
+        correction = limit * torch.tanh(self.head(statements).squeeze(-1) / limit)
+        times = (prior + correction).exp()
+        total = times.new_zeros(batch.num_graphs).index_add(0, batch.graph_index[is_statement], times)
+        log_total: Tensor = (total + _LEAST).log()
+        return log_total
+
+
+_LEAST = 1e-9
+"""Keeps the logarithm of a candidate without statements finite."""
