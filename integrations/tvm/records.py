@@ -44,6 +44,11 @@ class TaskRecords:
         index = list(rows)
         return TaskRecords(self.name, self.kind, tuple(self.candidates[row] for row in index), self.run_secs[index])
 
+    def joined(self, others: TaskRecords) -> TaskRecords:
+        """These candidates, then those."""
+        run_secs = np.concatenate([self.run_secs, others.run_secs])
+        return TaskRecords(self.name, self.kind, self.candidates + others.candidates, run_secs)
+
 
 def read_records(
     database: Any, target: Any, workloads: Sequence[Workload], progress: Callable[[str], None] | None = None

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float
 
 from costmodel.features import GraphFeatures
-from costmodel.integrations.tvm.candidate.statement_graph import Access, Loop, LoopKind, Statement, StatementGraph
+from costmodel.integrations.tvm.candidate.statement_graph import Access, LoopKind, Statement, StatementGraph
 from costmodel.integrations.tvm.candidate.traffic import CACHE_BYTES, Nest
 
 __all__ = ["NUM_FEATURES", "WORK_TERMS", "NodeType", "candidate_features", "candidate_schema_hash"]
@@ -56,7 +56,14 @@ WORK_TERMS = (
 
 _LOOP_NAMES = (
     *("extent", "runs outside", "runs inside", "unroll limit", "is unrolled", "depth", "height", "reduces"),
-    *("bytes of all runs", "bytes of one run", "statements inside", "accesses still", "accesses by one", "accesses by more"),
+    *(
+        "bytes of all runs",
+        "bytes of one run",
+        "statements inside",
+        "accesses still",
+        "accesses by one",
+        "accesses by more",
+    ),
 )
 _STATEMENT_NAMES = (
     *("additions", "products", "divisions", "functions", "comparisons", "choices", "lanes", "width over lanes"),
@@ -82,7 +89,9 @@ _VERSION = 1
 
 def candidate_schema_hash() -> str:
     """Changes whenever features change their meaning or order; weights remember the one they were trained on."""
-    names = "\n".join([str(_VERSION), *_LOOP_NAMES, *_STATEMENT_NAMES, *_ACCESS_NAMES, *(kind.name for kind in NodeType)])
+    names = "\n".join(
+        [str(_VERSION), *_LOOP_NAMES, *_STATEMENT_NAMES, *_ACCESS_NAMES, *(kind.name for kind in NodeType)]
+    )
     return hashlib.sha256(names.encode()).hexdigest()[:16]
 
 
@@ -252,8 +261,9 @@ def _access_row(
 
 
 def _reuse(nest: Nest, footprint: Float[np.ndarray, "loops+1"]) -> Float[np.ndarray, "accesses 3"]:
-    """For each access the innermost loop that comes back to the same element: how far out it is, its extent, and what
-    is touched until it does; zeros where none does.
+    """The innermost loop along which each access stays where it is; zeros where there is none.
+
+    How far out the loop is, its extent, and the bytes touched in one run of it.
     """
     found = np.zeros((len(nest.strides), 3))
     for row, strides in enumerate(nest.strides):

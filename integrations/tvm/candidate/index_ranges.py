@@ -1,4 +1,4 @@
-"""Which values an index takes as loops run: its stride along each of them, and how far it gets within the inner ones."""
+"""Which values an index takes as loops run: its stride along each, and how far it gets within the inner ones."""
 
 from __future__ import annotations
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
 from tvm import tirx
 from tvm.ir import Call, Var
 from tvm.ir.expr import TensorLoad
@@ -28,7 +27,6 @@ __all__ = ["read_candidate"]
 
 _LINE_BYTES = 64
 _UNROLL_STEPS = "pragma_auto_unroll_max_step"
-
 
 
 def read_candidate(module: Any) -> StatementGraph:
@@ -117,9 +115,7 @@ class _Reader:
             if int(variable.iter_type) == tirx.IterVar.CommReduce:
                 self._reducing.add(variable.var)
         condition = _number(realize.predicate) != 1
-        inside = replace(
-            place, has_condition=place.has_condition or condition, bindings=(*place.bindings, *bindings)
-        )
+        inside = replace(place, has_condition=place.has_condition or condition, bindings=(*place.bindings, *bindings))
         if block.init is not None:
             self.read(block.init, inside)
         self.read(block.body, inside)
@@ -174,10 +170,8 @@ class _Reader:
         for size, index in zip(reversed(buffer.shape), reversed(list(indices)), strict=True):
             found = ranges.of(index)
             counts = np.clip(found.counts, 1, size)
-            if contiguous == 1.0:
-                lines = np.ceil(counts * buffer.item_bytes / _LINE_BYTES)
-            else:
-                lines = lines * counts
+            # Lines run along the last dimension.
+            lines = np.ceil(counts * buffer.item_bytes / _LINE_BYTES) if contiguous == 1.0 else lines * counts
             strides = strides + found.strides * contiguous
             unique = unique * counts
             contiguous *= size

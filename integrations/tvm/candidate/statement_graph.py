@@ -31,7 +31,7 @@ class Loop:
         depth: How many loops are around it.
         extent: How often it runs.
         kind: How.
-        unroll_steps: The compiler unrolls loops inside as long as that does not make more statements; 0 for no limit set.
+        unroll_steps: The compiler unrolls loops inside as long as that makes no more statements; 0 for no limit set.
     """
 
     parent: int

@@ -26,6 +26,6 @@ def pair_accuracy(predicted: _Times, measured: _Times, *, least_difference: floa
 
 
 def top_k_score(predicted: _Times, run_secs: _Times, k: int) -> float:
-    """Least time of all candidates over the least of the ``k`` that are predicted to be fastest (Zhai et al., TLP, 2023)."""
+    """Least time of all candidates over the least of the ``k`` predicted to be fastest (Zhai et al., TLP, 2023)."""
     chosen = np.argsort(predicted, kind="stable")[:k]
     return float(run_secs.min() / run_secs[chosen].min())

@@ -23,10 +23,10 @@ _VARIABLES = {"TVM_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
 class CpuTimeRunner(PyRunner):  # type: ignore[misc]  # TVM has no types
     """Runs candidates on one thread of this machine, by CPU time, each several times spread over the batch.
 
-    The wall clock counts whatever else the machine does; CPU time does not, but memory and caches that are shared with
-    others still disturb it for seconds at a time.  So the batch is gone round several times, and the fastest run of each
-    candidate counts.  A candidate that crashes or hangs costs its process, which is replaced, and is a result with a
-    reason.
+    The wall clock counts whatever else the machine does; CPU time does not, but memory and caches that are shared
+    with others still disturb it for seconds at a time.  So the batch is gone round several times, and the fastest run
+    of each candidate counts.  A candidate that crashes or hangs costs its process, which is replaced, and is a result
+    with a reason.
 
     For targets of one core (``"num-cores": 1``): with more, the CPU time of one thread says nothing.
 

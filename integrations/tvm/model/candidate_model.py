@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from pydantic import BaseModel, ConfigDict, PositiveFloat
 from torch import Tensor, nn
 
 from costmodel.features.graph_batch import GraphBatch
-from costmodel.integrations.tvm.candidate import NUM_FEATURES, WORK_TERMS, NodeType
+from costmodel.integrations.tvm.candidate import NUM_FEATURES, NodeType
 from costmodel.model import NNFormer, NNFormerConfig
 
 __all__ = ["CandidateModel", "CandidateModelConfig"]
@@ -51,11 +51,11 @@ class CandidateModel(nn.Module):
         super().__init__()
         self.config = config
         self.trunk = NNFormer(config.trunk)
-        self.log_rates = nn.Parameter(torch.zeros(len(WORK_TERMS)))
+        self.log_rates = nn.Parameter(torch.tensor(_FIRST_MS).log())
         dim = config.trunk.dim
         self.head = nn.Sequential(nn.Linear(dim, dim), nn.GELU(), nn.Linear(dim, 1))
-        nn.init.zeros_(self.head[-1].weight)
-        nn.init.zeros_(self.head[-1].bias)
+        for parameter in self.head[-1].parameters():
+            nn.init.zeros_(parameter)
 
     def forward(self, batch: GraphBatch) -> Float[Tensor, "graphs"]:
         """Natural logarithm of each candidate's time."""
@@ -73,6 +73,9 @@ class CandidateModel(nn.Module):
         log_total: Tensor = (total + _LEAST).log()
         return log_total
 
+
+_FIRST_MS = (0.3, 3.0, 0.3, 3.0, 10.0, 30.0, 0.5, 1.0, 0.3)
+"""What a million of each of the work terms takes on a core of today, roughly: where learning starts."""
 
 _LEAST = 1e-9
 """Keeps the logarithm of a candidate without statements finite."""
