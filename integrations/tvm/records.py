@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,7 @@ from costmodel.features import GraphFeatures
 from costmodel.integrations.tvm.candidate import candidate_features, read_candidate
 from costmodel.integrations.tvm.workloads import Workload
 
-__all__ = ["TaskRecords", "read_records"]
+__all__ = ["MeasuredTask", "TaskRecords", "measured_tasks", "read_records"]
 
 _FAILED_SECS = 1e9
 """TVM notes a candidate that failed as one that took for ever."""
@@ -50,31 +50,67 @@ class TaskRecords:
         return TaskRecords(self.name, self.kind, self.candidates + others.candidates, run_secs)
 
 
-def read_records(
-    database: Any, target: Any, workloads: Sequence[Workload], progress: Callable[[str], None] | None = None
-) -> list[TaskRecords]:
-    """The candidates of a database that ran, task by task.
+@dataclass(frozen=True)
+class MeasuredTask:
+    """A task of a database as TVM has it.
+
+    Attributes:
+        name: Of the task.
+        kind: What sort of operator it is.
+        module: What is tuned.
+        candidates: TVM's ``MeasureCandidate`` of each that ran.
+        run_secs: What each took, seconds.
+    """
+
+    name: str
+    kind: str
+    module: Any
+    candidates: Sequence[Any]
+    run_secs: Float[np.ndarray, "candidates"]
+
+
+def measured_tasks(database: Any, target: Any, workloads: Sequence[Workload]) -> Iterator[MeasuredTask]:
+    """The tasks of a database, without the candidates that failed.
 
     Args:
         database: TVM's, see :func:`costmodel.integrations.tvm.collecting.open_database`.
         target: What the tasks are compiled for.
-        workloads: Tasks by their name and kind; those of the database that are none of them go by what TVM calls them.
-        progress: Called with the name of each task that was read.
+        workloads: Tasks by their name and kind; those of the database that are none of them go by a number.
     """
-    names = {tvm_ffi.structural_hash(workload.module(target)): workload for workload in workloads}
+    known = {tvm_ffi.structural_hash(workload.module(target)): workload for workload in workloads}
     by_task: dict[int, list[Any]] = {}
     for record in database.get_all_tuning_records():
         by_task.setdefault(tvm_ffi.structural_hash(record.workload.mod), []).append(record)
-    found = []
     for key, records in by_task.items():
-        workload = names.get(key)
+        workload = known.get(key)
         name = workload.name if workload else f"task-{key & 0xFFFFFFFF:08x}"
         usable = [(record, secs) for record in records if (secs := _run_secs(record)) < _FAILED_SECS]
-        candidates = tuple(candidate_features(read_candidate(r.as_measure_candidate().sch.mod)) for r, _ in usable)
-        times = np.array([secs for _, secs in usable], dtype=np.float64)
-        found.append(TaskRecords(name, workload.kind if workload else name, candidates, times))
+        yield MeasuredTask(
+            name,
+            workload.kind if workload else name,
+            records[0].workload.mod,
+            [record.as_measure_candidate() for record, _ in usable],
+            np.array([secs for _, secs in usable], dtype=np.float64),
+        )
+
+
+def read_records(
+    database: Any, target: Any, workloads: Sequence[Workload], progress: Callable[[str], None] | None = None
+) -> list[TaskRecords]:
+    """The candidates of a database that ran, task by task; arguments as for :func:`measured_tasks`.
+
+    Args:
+        database: TVM's.
+        target: What the tasks are compiled for.
+        workloads: Tasks by their name and kind.
+        progress: Called with the name of each task that was read.
+    """
+    found = []
+    for task in measured_tasks(database, target, workloads):
+        features = tuple(candidate_features(read_candidate(candidate.sch.mod)) for candidate in task.candidates)
+        found.append(TaskRecords(task.name, task.kind, features, task.run_secs))
         if progress is not None:
-            progress(name)
+            progress(task.name)
     return found
 
 

@@ -1,0 +1,295 @@
+"""How well candidates of tasks that were never trained on are put in order: NN-Former against TVM's and plain xgboost.
+
+    python benchmarks/tvm_offline.py fold RECORDS -o runs/tvm-offline --by kind [--fold 0]
+    python benchmarks/tvm_offline.py summary -o runs/tvm-offline
+
+``RECORDS`` is a folder that ``costmodel tvm collect`` filled.  ``fold`` holds out a few kinds of operators, or every
+fifth shape, trains everything on all other tasks, and puts the held-out candidates in order: without any measurement
+of their task, and after 32 random ones.  A fold that is there already is not computed again.  ``summary`` writes
+``benchmarks/results/tvm-offline.csv``.  Needs the ``tvm`` and ``bench`` extras.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, fields
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import tvm
+from tvm.s_tir import meta_schedule as ms
+from tvm.s_tir.meta_schedule.cost_model.xgb_model import FeatureGroup, XGBModel
+from tvm.s_tir.meta_schedule.feature_extractor import PerStoreFeature
+from xgboost import XGBRegressor
+
+from costmodel.features.relations import Relation
+from costmodel.integrations.tvm.candidate import candidate_features, read_candidate
+from costmodel.integrations.tvm.collecting import open_database
+from costmodel.integrations.tvm.learning import CandidateFitConfig, fit_candidates, pair_accuracy, top_k_score
+from costmodel.integrations.tvm.model import CandidateModel, CandidateModelConfig
+from costmodel.integrations.tvm.ranker import CandidateRanker
+from costmodel.integrations.tvm.records import TaskRecords, measured_tasks
+from costmodel.integrations.tvm.workloads import WORKLOADS
+
+RESULTS = Path(__file__).parent / "results" / "tvm-offline.csv"
+KIND_FOLDS = (
+    ("matmul", "pool"),
+    ("batch_matmul", "layer_norm"),
+    ("conv1x1", "softmax"),
+    ("conv3x3", "reduction"),
+    ("conv5x5", "elementwise"),
+    ("conv7x7", "depthwise"),
+    ("grouped", "transposed"),
+)
+SHAPE_FOLDS = 5
+MEASURED = 32
+DRAWS = 3
+LEAST_CANDIDATES = 2 * MEASURED
+"""Tasks with fewer have hardly anything to choose from."""
+
+MEMBERS = 2
+FIT = CandidateFitConfig(steps=1500)
+
+
+@dataclass(frozen=True)
+class Score:
+    """How one task was put in order.
+
+    Attributes:
+        by: What was held out: ``kind`` or ``shape``.
+        fold: Which part of it.
+        task: The task.
+        kind: Of operator.
+        model: What put it in order.
+        measured: Candidates of the task that were measured before.
+        candidates: How many were put in order.
+        pair_accuracy: Share of pairs in the right order.
+        top_1: Least time over that of the candidate predicted to be fastest.
+        top_5: Likewise, of the best of five.
+    """
+
+    by: str
+    fold: int
+    task: str
+    kind: str
+    model: str
+    measured: int
+    candidates: int
+    pair_accuracy: float
+    top_1: float
+    top_5: float
+
+
+@dataclass(frozen=True)
+class Task:
+    """A task, and TVM's own features of its candidates."""
+
+    records: TaskRecords
+    per_store: list[np.ndarray]
+
+    @property
+    def pooled(self) -> np.ndarray:
+        """One row a candidate: sums, maxima and means over its stores."""
+        return np.stack([np.concatenate([f.sum(0), f.max(0), f.mean(0)]) for f in self.per_store])
+
+    @property
+    def log_secs(self) -> np.ndarray:
+        """What each candidate took."""
+        return np.log(self.records.run_secs)
+
+
+def read_tasks(folder: Path, target: Any) -> list[Task]:
+    """Every task that there are enough candidates of."""
+    extractor = PerStoreFeature()
+    tasks = []
+    for found in measured_tasks(open_database(folder), target, WORKLOADS):
+        if len(found.candidates) < LEAST_CANDIDATES:
+            continue
+        context = ms.TuneContext(mod=found.module, target=target)
+        per_store = [array.numpy().astype("float32") for array in extractor.extract_from(context, found.candidates)]
+        features = tuple(candidate_features(read_candidate(candidate.sch.mod)) for candidate in found.candidates)
+        tasks.append(Task(TaskRecords(found.name, found.kind, features, found.run_secs), per_store))
+        print(found.name, len(features), flush=True)
+    return tasks
+
+
+# --- What puts candidates in order: trained on some tasks, then on some candidates of another ---
+
+Order = Callable[[Task, np.ndarray, np.ndarray], np.ndarray]
+"""Of a task, the rows that were measured, and those to put in order: a number for each of these, least is fastest."""
+
+
+def nn_former(relations: Sequence[Relation], training: Sequence[Task], seed: int) -> Order:
+    """Ours, with all of the paper's relations or some."""
+    members = []
+    for index in range(MEMBERS):
+        torch.manual_seed(MEMBERS * seed + index)
+        config = CandidateModelConfig.of_size(
+            64, 2, ffn_ratio=2, dropout=0.0, layer_scale=None, heads=2 * len(relations), head_relations=tuple(relations)
+        )
+        settings = FIT.model_copy(update={"seed": MEMBERS * seed + index})
+        members.append(fit_candidates(CandidateModel(config), [task.records for task in training], settings))
+
+    def order(task: Task, measured: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        ranker = CandidateRanker(members)
+        known = task.records.subset(measured)
+        ranker.learn(task.records.name, known.candidates, known.run_secs.tolist())
+        return ranker.log_times(task.records.subset(rows).candidates).mean(axis=0)
+
+    return order
+
+
+def plain_xgboost(training: Sequence[Task], seed: int) -> Order:
+    """Trees on TVM's features, pooled over stores; logarithms of times, each task's mean taken out."""
+    features = np.concatenate([task.pooled for task in training])
+    labels = np.concatenate([task.log_secs - task.log_secs.mean() for task in training])
+
+    def fitted(extra: np.ndarray, labels_of_extra: np.ndarray) -> XGBRegressor:
+        # What was measured of the task itself counts as much as all other tasks together, if there is any.
+        weight = len(features) / max(len(extra), 1)
+        trees = XGBRegressor(n_estimators=300, max_depth=8, learning_rate=0.08, n_jobs=1, random_state=seed)
+        return trees.fit(
+            np.concatenate([features, extra]),
+            np.concatenate([labels, labels_of_extra]),
+            sample_weight=np.concatenate([np.ones(len(features)), np.full(len(extra), weight)]),
+        )
+
+    unmeasured = fitted(np.zeros((0, features.shape[1])), np.zeros(0))
+
+    def order(task: Task, measured: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        pooled, log_secs = task.pooled, task.log_secs
+        trees = unmeasured
+        if len(measured):
+            trees = fitted(pooled[measured], log_secs[measured] - log_secs[measured].mean())
+        return np.asarray(trees.predict(pooled[rows]))
+
+    return order
+
+
+def tvm_xgboost(training: Sequence[Task], seed: int) -> Order:
+    """TVM's own cost model, its data filled with the records."""
+
+    def trained(tasks: Sequence[tuple[str, Sequence[np.ndarray], np.ndarray]]) -> XGBModel:
+        model = XGBModel(num_warmup_samples=0, num_tuning_cores=1)
+        features: list[np.ndarray] = []
+        targets: list[np.ndarray] = []
+        for name, per_store, secs in tasks:
+            group = FeatureGroup(group_hash=name, features=list(per_store), costs=secs.astype("float32"))
+            model.data[name] = group
+            features += list(per_store)
+            targets.append(group.min_cost / group.costs)
+        np.random.seed(seed)
+        model._train(xs=features, ys=np.concatenate(targets))
+        return model
+
+    known = [(task.records.name, task.per_store, task.records.run_secs) for task in training]
+    unmeasured = trained(known)
+
+    def order(task: Task, measured: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        model = unmeasured
+        if len(measured):
+            of_task = [task.per_store[row] for row in measured]
+            model = trained([*known, (task.records.name, of_task, task.records.run_secs[measured])])
+        return -np.asarray(model._predict([task.per_store[row] for row in rows]))
+
+    return order
+
+
+def at_random(_: Sequence[Task], seed: int) -> Order:
+    """The bar on the floor."""
+    rng = np.random.default_rng(seed)
+    return lambda task, measured, rows: rng.random(len(rows))  # noqa: ARG005
+
+
+MODELS: dict[str, Callable[[Sequence[Task], int], Order]] = {
+    "NN-Former": partial(nn_former, tuple(Relation)),
+    "NN-Former without siblings": partial(nn_former, (Relation.CHILD, Relation.PARENT)),
+    "plain xgboost": plain_xgboost,
+    "TVM's XGBModel": tvm_xgboost,
+    "random": at_random,
+}
+
+
+def scores(tasks: Sequence[Task], by: str, fold: int) -> Iterator[Score]:
+    """Everything that was held out in one fold, by every model."""
+    held_out = [is_held_out(task.records, index, by, fold) for index, task in enumerate(tasks)]
+    training = [task for task, is_out in zip(tasks, held_out, strict=True) if not is_out]
+    for name, train in MODELS.items():
+        order = train(training, fold)
+        for task in (task for task, is_out in zip(tasks, held_out, strict=True) if is_out):
+            for measured in (0, MEASURED):
+                yield mean_score(task, order, measured, (by, fold, task.records.name, task.records.kind, name))
+        print(f"{by} {fold}: {name}", flush=True)
+
+
+def is_held_out(task: TaskRecords, index: int, by: str, fold: int) -> bool:
+    """Whether a task is tested on in a fold, and not trained on."""
+    return task.kind in KIND_FOLDS[fold] if by == "kind" else index % SHAPE_FOLDS == fold
+
+
+def mean_score(task: Task, order: Order, measured: int, what: tuple[str, int, str, str, str]) -> Score:
+    """Averages over draws of the candidates that were measured; these are not among those put in order."""
+    everything = np.arange(len(task.records))
+    found = []
+    for draw in range(DRAWS if measured else 1):
+        rows = np.random.default_rng(draw).permutation(everything)
+        known, others = rows[:measured], np.sort(rows[measured:])
+        predicted, secs = order(task, known, others), task.records.run_secs[others]
+        accuracy = pair_accuracy(predicted, np.log(secs))
+        found.append((accuracy, top_k_score(predicted, secs, 1), top_k_score(predicted, secs, 5)))
+    return Score(*what, measured, len(everything) - measured, *(float(mean) for mean in np.mean(found, axis=0)))
+
+
+def summary(rows: Sequence[dict[str, str]]) -> None:
+    """Means over tasks, each fold's models beside each other."""
+    for by in ("kind", "shape"):
+        for measured in (0, MEASURED):
+            for name in MODELS:
+                same = [r for r in rows if (r["by"], int(r["measured"]), r["model"]) == (by, measured, name)]
+                if same:
+                    means = [
+                        np.mean([float(row[field]) for row in same]) for field in ("pair_accuracy", "top_1", "top_5")
+                    ]
+                    print(f"{by:<6} measured {measured:<3} {name:<27} {len(same):>3} tasks", np.round(means, 3))
+
+
+def main() -> None:
+    """One fold, or all of them together."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("step", choices=["fold", "summary"])
+    parser.add_argument("records", type=Path, nargs="?")
+    parser.add_argument("-o", "--run", type=Path, required=True)
+    parser.add_argument("--by", choices=["kind", "shape"], default="kind")
+    parser.add_argument("--fold", type=int, action="append", help="default: all")
+    parser.add_argument("--target", default='{"kind": "llvm", "num-cores": 1}', help="as TVM writes it, in JSON")
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    arguments.run.mkdir(parents=True, exist_ok=True)
+    if arguments.step == "fold":
+        tasks = read_tasks(arguments.records, tvm.target.Target(json.loads(arguments.target)))
+        for fold in arguments.fold or range(len(KIND_FOLDS) if arguments.by == "kind" else SHAPE_FOLDS):
+            path = arguments.run / f"{arguments.by}-{fold}.csv"
+            if not path.exists():
+                write(path, [asdict(score) for score in scores(tasks, arguments.by, fold)])
+        return
+    rows = [row for path in sorted(arguments.run.glob("*-*.csv")) for row in csv.DictReader(path.open())]
+    write(RESULTS, rows)
+    summary(rows)
+
+
+def write(path: Path, rows: Sequence[dict[str, Any]]) -> None:
+    """One line a row."""
+    with path.open("w", newline="") as stream:
+        writer = csv.DictWriter(stream, [field.name for field in fields(Score)], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows({k: round(v, 4) if isinstance(v, float) else v for k, v in row.items()} for row in rows)
+
+
+if __name__ == "__main__":
+    main()
