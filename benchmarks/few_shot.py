@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import Field, asdict, dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from scipy.stats import spearmanr
@@ -125,6 +126,18 @@ def write_draws(draws: Iterable[Draw], path: Path) -> None:
         writer.writerows(
             {key: round(cell, 4) if isinstance(cell, float) else cell for key, cell in row.items()} for row in rows
         )
+
+
+def kept_draws(path: Path, make: Callable[[], Iterable[Draw]]) -> list[Draw]:
+    """The draws that are in a file, or else those that are made now, and put there."""
+    if not path.exists():
+        write_draws(make(), path)
+    with path.open(newline="") as stream:
+        return [Draw(**{f.name: _parsed(f, row[f.name]) for f in fields(Draw)}) for row in csv.DictReader(stream)]
+
+
+def _parsed(field: Field[Any], cell: str) -> str | int | float:
+    return {"int": int, "float": float}.get(str(field.type), str)(cell)
 
 
 def print_summary(draws: Sequence[Draw], by: str = "device") -> None:

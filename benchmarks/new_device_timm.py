@@ -5,7 +5,8 @@
 
 ``train`` fits, for each device, five members without any measurement of it, each without a fifth of the
 architecture families; an interrupted run goes on where it stopped.  ``evaluate`` calibrates each member for every
-platform of its device, with 3 to 50 architectures of the families it knows, and tests it on the families it does not.
+platform of its device, with 3 to 50 architectures of the families it knows, and tests it on the families it does not;
+a device whose ``draws.csv`` is there already is not calibrated again.
 It writes ``benchmarks/results/new-device-timm.csv`` and draws ``docs/images/new-device-timm.png``.
 """
 
@@ -25,6 +26,7 @@ from few_shot import (
     choices,
     draw_of,
     half_of,
+    kept_draws,
     plot_learning_curves,
     print_summary,
     write_draws,
@@ -134,7 +136,9 @@ def main() -> None:
         for device in devices:
             train(config, device, arguments.run)
         return
-    draws = [draw for device in devices for draw in evaluate(config, device, arguments.run)]
+    draws = []
+    for device in devices:
+        draws += kept_draws(arguments.run / device / "draws.csv", partial(evaluate, config, device, arguments.run))
     write_draws(draws, RESULTS)
     print_summary(draws)
     plot_learning_curves(draws, DEFAULT_SELECTION, "mape_percent", "MAPE, %", PLOT)
