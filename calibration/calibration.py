@@ -90,11 +90,14 @@ def calibrate(
             np.log(held_back_ms / _latencies(held_back)),
         ]
     )
+    # Networks to calibrate with are of a few families: on others it will not do better than the known platforms that it
+    # is made of do on families that they never saw.
+    on_unseen_families = float(adaptation.mixture.shares(profiles) @ np.array(bundle.config.error_quantiles))
     adapter = _adapter(
         bundle,
         named_platform(platform) if isinstance(platform, str) else platform,
         adaptation.mixture,
-        error_quantile_of_few(log_errors),
+        max(error_quantile_of_few(log_errors), on_unseen_families),
         {
             "calibrated_at": datetime.now(UTC).isoformat(timespec="seconds"),
             "strategy": adaptation.chosen.strategy,

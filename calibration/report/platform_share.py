@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 if TYPE_CHECKING:
     from costmodel.calibration.calibration import Calibration
 
@@ -31,16 +29,8 @@ class PlatformShare:
 
 
 def platform_shares(calibration: Calibration) -> tuple[PlatformShare, ...]:
-    """The known platforms that have a part in the new one, the largest first; none where it has only its own rates.
-
-    Weights of the mix cannot be compared between a fast platform and a slow one; the time they account for can.
-    Every network counts alike, however large.
-    """
-    mixture = calibration.adaptation.mixture
-    if not mixture.has_known_platforms:
-        return ()
-    part_ms = np.einsum("npkt,pt,kt->np", calibration.profiles.term_ms, mixture.mix, mixture.factors)
-    percent = 100 * (part_ms / part_ms.sum(axis=1, keepdims=True)).mean(axis=0)
+    """The known platforms that have a part in the new one, the largest first; none where it has only its own rates."""
+    percent = 100 * calibration.adaptation.mixture.shares(calibration.profiles)
     names = [platform.name for platform in calibration.predictor.bundle.config.platforms]
     shares = (PlatformShare(name, float(share)) for name, share in zip(names, percent, strict=True) if share > 0)
     return tuple(sorted(shares, key=lambda share: share.share_percent, reverse=True))

@@ -104,7 +104,8 @@ def interval_sentence(report: CalibrationReport) -> str:
     factor = report.interval_factor
     return (
         f"Nine in ten networks like these are expected to take {1 / factor:.2f} to {factor:.2f} times what is "
-        f"predicted, judged by {len(report.results)} networks that the predictions had not seen."
+        f"predicted, judged by {len(report.results)} networks that the predictions had not seen and by how well the "
+        "platforms it is made of are predicted."
     )
 
 

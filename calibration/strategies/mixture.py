@@ -65,3 +65,15 @@ class Mixture:
         if self.correction is not None:
             latency = latency * np.exp(self.correction.of(profiles.latency_ms))
         return latency
+
+    def shares(self, profiles: NetworkProfiles) -> Float[np.ndarray, "platforms"]:
+        """Which part of the time of these networks comes from each known platform; zeros where none has a part.
+
+        Weights of the mix cannot be compared between a fast platform and a slow one; the time they account for can.
+        Every network counts alike, however large.
+        """
+        if not self.has_known_platforms:
+            return np.zeros(len(self.mix))
+        part_ms = np.einsum("npkt,pt,kt->np", profiles.term_ms, self.mix, self.factors)
+        shares: Float[np.ndarray, "platforms"] = (part_ms / part_ms.sum(axis=1, keepdims=True)).mean(axis=0)
+        return shares

@@ -8,6 +8,7 @@ from costmodel.calibration import calibrate
 from costmodel.calibration.adaptation import adapt
 from costmodel.calibration.interval import error_quantile_of_few
 from costmodel.calibration.measurement import Measurement
+from costmodel.calibration.network_profiles import NetworkProfiles
 from costmodel.calibration.strategies import (
     Averaged,
     CalibrationStrategy,
@@ -113,3 +114,29 @@ def test_fewer_errors_make_wider_intervals():
 def test_no_error_is_nothing_to_go_by():
     with pytest.raises(DataError, match="at least three measurements"):
         error_quantile_of_few(np.empty(0))
+
+
+def test_intervals_are_no_narrower_than_those_of_the_platforms_it_is_made_of(untrained_bundle):
+    models = [generate(family, 0, weights=False) for family in ("alexnet", "resnet", "squeezenet", "vgg")]
+    features = [build_features(load_graph(model)) for model in models]
+    profiles = NetworkProfiles.of_features(untrained_bundle, features, [1] * len(models))
+
+    def quantile(latency_ms):
+        measured = [
+            Measurement.of_model(model, ms, name=f"n-{ms}") for model, ms in zip(models, latency_ms, strict=True)
+        ]
+        found = calibrate(Predictor(untrained_bundle), measured, "board", strategies=[RescaledPlatform()])
+        return found.adapter.error_quantile
+
+    exact = profiles.latency_ms[:, 1] * 3
+    assert quantile(exact) == pytest.approx(untrained_bundle.config.error_quantiles[1])
+    assert quantile(exact * np.array([1, 2, 4, 8])) > 1
+
+
+def test_shares_count_time_and_add_up_to_one():
+    profiles = synthetic_profiles(5)
+    mixture = MixedPlatforms().fit(profiles, profiles.latency_ms[:, 0] + 100 * profiles.latency_ms[:, 2])
+    shares = mixture.shares(profiles)
+    assert shares.sum() == pytest.approx(1)
+    assert shares.argmax() == 2
+    assert not OwnRates().fit(profiles, profiles.latency_ms[:, 0]).shares(profiles).any()

@@ -1,0 +1,190 @@
+"""``costmodel tvm collect``: measures candidates of the workloads on this machine."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import closing
+from dataclasses import asdict, dataclass, fields
+from enum import StrEnum
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from costmodel.cli.errors import FAILURE
+from costmodel.cli.options import FormatOption
+from costmodel.cli.output import Format, Output, Report
+from costmodel.cli.talk import tracked
+from costmodel.errors import MissingDependencyError, UsageError
+from costmodel.integrations.cli.interrupts import interruptible_search, one_by_one
+from costmodel.integrations.cli.options import TaskOption, matching, parse_target
+from costmodel.integrations.cli.reading import open_records, target_of_records
+from costmodel.integrations.cli.tvm_talk import quieten_tvm
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+__all__ = ["CollectedTask", "CollectionReport", "Search", "collect"]
+
+logger = logging.getLogger(__name__)
+
+_XGB_WARMUP = 32
+"""TVM's own 100, up to which XGBModel guesses, is more than a search measures here by default."""
+
+
+class Search(StrEnum):
+    """The cost model that leads the search for half of the candidates."""
+
+    NNFORMER = "nnformer"
+    XGB = "xgb"
+    RANDOM = "random"
+
+
+def collect(
+    folder: Annotated[
+        Path,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="DIR",
+            file_okay=False,
+            help="Folder of TVM's JSON database; run again to go on.",
+        ),
+    ],
+    task: TaskOption = None,
+    count: Annotated[int, typer.Option(min=2, metavar="N", help="Candidates of each task.")] = 120,
+    target: Annotated[
+        str | None,
+        typer.Option(metavar="JSON_OR_KIND", help="What to compile for. Default: one core of this machine."),
+    ] = None,
+    search: Annotated[
+        Search, typer.Option(help="What leads the search for half of the candidates; the others are drawn.")
+    ] = Search.NNFORMER,
+    visits: Annotated[int, typer.Option(min=1, metavar="N", help="Rounds over a batch; the fastest run counts.")] = 3,
+    seed: Annotated[int, typer.Option(min=0, help="Of what is drawn.")] = 0,
+    form: FormatOption = Format.TABLE,
+) -> None:
+    """Measure candidates of tuning tasks, which train and evaluate learn from."""
+    from costmodel.integrations.tvm.collecting import Collector
+    from costmodel.integrations.tvm.measuring import CpuTimeRunner, InProcessBuilder
+    from costmodel.integrations.tvm.targets import host_target, require_measurable_here
+    from costmodel.integrations.tvm.workloads import WORKLOADS
+
+    quieten_tvm()
+    workloads = matching(WORKLOADS, task or "*")
+    compiled_for = host_target() if target is None else parse_target(target)
+    require_measurable_here(compiled_for)
+    cost_model = _cost_model(search, seed)
+    found = []
+    stopped = f"stopped. Everything measured is in {folder}; run the same command again to go on."
+    with interruptible_search(stopped) as check, closing(CpuTimeRunner(visits)) as runner:
+        database = _database(folder, compiled_for)
+        builder = one_by_one(InProcessBuilder(), check)
+        collector = Collector(database, compiled_for, builder, runner, cost_model, seed)
+        with tracked(workloads, "measuring", few=0) as tasks:
+            for workload in tasks:
+                collector.collect(workload, count)
+                check()
+                found.append(_collected(database, workload, compiled_for))
+    Output(form).write(CollectionReport(found))
+    empty = [row.task for row in found if row.best_ms is None]
+    if empty:
+        logger.warning("no candidate of %s could be measured; -v shows why.", ", ".join(empty))
+        raise typer.Exit(FAILURE)
+
+
+@dataclass(frozen=True, slots=True)
+class CollectedTask:
+    """What there is of a task now.
+
+    Attributes:
+        task: Its name.
+        kind: What sort of operator it is.
+        records: Candidates in the folder that ran.
+        best_ms: Time of the fastest; ``None`` if none ran.
+    """
+
+    task: str
+    kind: str
+    records: int
+    best_ms: float | None
+
+
+class CollectionReport(Report):
+    """What a collection has come to, task by task.
+
+    Args:
+        tasks: In the order they were measured.
+    """
+
+    def __init__(self, tasks: Sequence[CollectedTask]) -> None:
+        self._tasks = tasks
+
+    def document(self) -> dict[str, object]:
+        """``{"tasks": [...]}`` with every field of a :class:`CollectedTask`."""
+        return {"tasks": list(self.rows())}
+
+    def columns(self) -> Sequence[str]:
+        """The fields of a :class:`CollectedTask`."""
+        return tuple(field.name for field in fields(CollectedTask))
+
+    def rows(self) -> Iterable[dict[str, object]]:
+        """One row per task."""
+        return map(asdict, self._tasks)
+
+    def tables(self) -> Iterable[RenderableType]:
+        """One line per task."""
+        from rich.table import Table
+
+        table = Table(box=None, pad_edge=False)
+        for heading in ("task", "kind"):
+            table.add_column(heading, overflow="fold")
+        for heading in ("records", "best ms"):
+            table.add_column(heading, justify="right")
+        for row in self._tasks:
+            table.add_row(row.task, row.kind, str(row.records), "" if row.best_ms is None else f"{row.best_ms:.4g}")
+        yield table
+
+
+def _cost_model(search: Search, seed: int) -> Callable[[], Any]:
+    """Makes the cost model that leads a search; whatever it lacks is told now, not after the first hour."""
+    from tvm.s_tir.meta_schedule import cost_model
+
+    if search is Search.RANDOM:
+        return lambda: cost_model.RandomModel(seed=seed)
+    if search is Search.XGB:
+        if find_spec("xgboost") is None:
+            raise MissingDependencyError("xgboost", "bench", "--search xgb")
+        config = cost_model.xgb_model.XGBConfig(seed=seed)
+        return lambda: cost_model.XGBModel(config=config, num_tuning_cores=1, num_warmup_samples=_XGB_WARMUP)
+    from costmodel.integrations.tvm.cost_model import NNFormerCostModel
+
+    NNFormerCostModel.from_pretrained()
+    return NNFormerCostModel.from_pretrained
+
+
+def _database(folder: Path, target: Any) -> Any:
+    """The database to go on with, or a new one.
+
+    Raises:
+        DataError: The folder cannot be made, or has damaged records.
+        UsageError: It has records of another target.
+    """
+    from costmodel.integrations.tvm.targets import as_json
+
+    database = open_records(folder)
+    recorded = target_of_records([database])
+    if recorded is not None and as_json(recorded) != as_json(target):
+        raise UsageError(
+            f"{folder} has records for {as_json(recorded)}, not for {as_json(target)}. Choose another folder with -o."
+        )
+    return database
+
+
+def _collected(database: Any, workload: Any, target: Any) -> CollectedTask:
+    entry = database.commit_workload(workload.module(target))
+    ran = database.get_top_k(entry, len(database))
+    best_ms = min(float(secs) for secs in ran[0].run_secs) * 1e3 if ran else None
+    return CollectedTask(workload.name, workload.kind, len(ran), best_ms)

@@ -1,0 +1,134 @@
+"""How well a cost model orders the candidates of each task, unseen or after a few of them were measured."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from math import isfinite
+
+import numpy as np
+
+from costmodel.errors import UsageError
+from costmodel.integrations.tvm.learning.metrics import pair_accuracy, top_k_score
+from costmodel.integrations.tvm.model import CandidateModel
+from costmodel.integrations.tvm.ranker import CandidateRanker
+from costmodel.integrations.tvm.records import TaskRecords
+
+__all__ = ["LEAST_REST", "MeanScore", "TaskScore", "mean_scores", "score_task"]
+
+LEAST_REST = 2
+"""Candidates that have to be left to score a task on: one alone has no order."""
+
+
+@dataclass(frozen=True, slots=True)
+class TaskScore:
+    """How well the candidates of a task were ordered; means over the draws of those that were measured.
+
+    Attributes:
+        task: Its name.
+        kind: What sort of operator it is.
+        candidates: All there are.
+        measured: How many of them the model had learned from; the scores are of the rest.
+        pair_accuracy: Share of pairs in the right order, see
+            :func:`costmodel.integrations.tvm.learning.pair_accuracy`; ``None`` if all take the same time.
+        top_1: Least time of all over that of the one that the model would choose.
+        top_5: Likewise, of the best of the five that it would choose.
+    """
+
+    task: str
+    kind: str
+    candidates: int
+    measured: int
+    pair_accuracy: float | None
+    top_1: float
+    top_5: float
+
+
+@dataclass(frozen=True, slots=True)
+class MeanScore:
+    """Means over tasks, each of which counts the same.
+
+    Attributes:
+        kind: The sort of operator that the tasks are of; ``None`` for all tasks.
+        measured: As in :class:`TaskScore`.
+        tasks: How many there are.
+        pair_accuracy: Mean of the tasks that have one; ``None`` if none has.
+        top_1: Mean.
+        top_5: Mean.
+    """
+
+    kind: str | None
+    measured: int
+    tasks: int
+    pair_accuracy: float | None
+    top_1: float
+    top_5: float
+
+
+def score_task(
+    members: Sequence[CandidateModel], task: TaskRecords, measured: int = 0, *, seeds: int = 3, seed: int = 0
+) -> TaskScore:
+    """Score models on a task, after they have learned from some of its candidates.
+
+    Args:
+        members: The models; left as they are.
+        task: All its candidates.
+        measured: How many of them, drawn at random, the models learn from; the others are what they are scored on.
+        seeds: How often that is done, each time with another draw; once where there is nothing to draw.
+        seed: Of the first draw.
+
+    Raises:
+        UsageError: There are fewer than :data:`LEAST_REST` others, or a number makes no sense.
+    """
+    if measured < 0 or seeds < 1:
+        raise UsageError(f"expected at least 0 measured candidates and 1 draw, got {measured} and {seeds}.")
+    if len(task) < measured + LEAST_REST:
+        raise UsageError(
+            f"{task.name} has {len(task)} candidates; expected at least {measured + LEAST_REST}, {measured} to learn "
+            f"from and {LEAST_REST} to score on."
+        )
+    draws = range(seed, seed + (seeds if measured else 1))
+    scores = np.array([_scores(members, task, measured, draw) for draw in draws]).mean(axis=0)
+    accuracy, top_1, top_5 = map(float, scores)
+    return TaskScore(task.name, task.kind, len(task), measured, accuracy if isfinite(accuracy) else None, top_1, top_5)
+
+
+def mean_scores(scores: Iterable[TaskScore]) -> list[MeanScore]:
+    """Means of each kind, in alphabetical order, then of all tasks; of each with as many measured candidates."""
+    found = list(scores)
+    kinds: list[str | None] = [*sorted({score.kind for score in found}), None]
+    counts = sorted({score.measured for score in found})
+    means = []
+    for kind in kinds:
+        for measured in counts:
+            some = [score for score in found if score.measured == measured and kind in (None, score.kind)]
+            if some:
+                means.append(_mean(kind, measured, some))
+    return means
+
+
+def _mean(kind: str | None, measured: int, scores: Sequence[TaskScore]) -> MeanScore:
+    accuracies = [score.pair_accuracy for score in scores if score.pair_accuracy is not None]
+    return MeanScore(
+        kind,
+        measured,
+        len(scores),
+        float(np.mean(accuracies)) if accuracies else None,
+        float(np.mean([score.top_1 for score in scores])),
+        float(np.mean([score.top_5 for score in scores])),
+    )
+
+
+def _scores(
+    members: Sequence[CandidateModel], task: TaskRecords, measured: int, seed: int
+) -> tuple[float, float, float]:
+    rows = np.random.default_rng(seed).permutation(len(task))
+    learned, rest = task.subset(rows[:measured].tolist()), task.subset(rows[measured:].tolist())
+    ranker = CandidateRanker(members)
+    ranker.learn(task.name, learned.candidates, learned.run_secs.tolist())
+    predicted = ranker.log_times(rest.candidates).mean(axis=0)
+    return (
+        pair_accuracy(predicted, rest.run_secs),
+        top_k_score(predicted, rest.run_secs, 1),
+        top_k_score(predicted, rest.run_secs, 5),
+    )
