@@ -134,8 +134,9 @@ def _operand(expression: Any, values: dict[Any, object]) -> object:
         return ("tuple", *(_operand(field, values) for field in expression.fields))
     if isinstance(expression, relax.TupleGetItem):
         several = _operand(expression.tuple_value, values)
-        is_known = isinstance(several, tuple) and several[0] == "tuple"
-        return several[expression.index + 1] if is_known else ("item", several, expression.index)
+        if isinstance(several, tuple) and several[0] == "tuple":
+            return several[expression.index + 1]
+        return ("item", several, expression.index)
     if isinstance(expression, relax.GlobalVar):
         return expression.name_hint
     if isinstance(expression, Constant):

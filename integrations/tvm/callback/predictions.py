@@ -57,6 +57,7 @@ def log_times_of(scores: Float[np.ndarray, "candidates"], cost_model: Any) -> Fl
     if getattr(cost_model, "scores_are_log_times", False):
         return -scores
     if getattr(cost_model, "scores_are_speeds", False):
-        with np.errstate(divide="ignore", invalid="ignore"):
-            return -np.log(np.maximum(scores, 0.0))
+        with np.errstate(divide="ignore"):  # a speed of zero takes for ever
+            log_times: Float[np.ndarray, "candidates"] = -np.log(np.maximum(scores, 0.0))
+        return log_times
     return None
