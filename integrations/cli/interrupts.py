@@ -104,8 +104,8 @@ def one_by_one(builder: Any, check: Callable[[], None]) -> Any:
 def _ending_when(pressed: Event, message: str) -> Iterator[None]:
     try:
         yield
-    except (KeyboardInterrupt, Exception) as error:
-        if not (pressed.is_set() or isinstance(error, KeyboardInterrupt)):
+    except (KeyboardInterrupt, Exception):
+        if not pressed.is_set():
             raise
         logger.warning("%s", message)
         raise typer.Exit(INTERRUPTED) from None

@@ -34,8 +34,6 @@ def allocate_trials(shares: Sequence[float], total: int, *, least: int = 1, most
     """
     _check(shares, total, least, most)
     exact = [Fraction(share) for share in shares]
-    if not any(exact):
-        exact = [Fraction(1)] * len(exact)
     ideal = _within_bounds(exact, total, least, most)
     trials = [floor(amount) for amount in ideal]
     remainder = total - sum(trials)

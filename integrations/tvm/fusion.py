@@ -133,10 +133,7 @@ def _operand(expression: Any, values: dict[Any, object]) -> object:
     if isinstance(expression, relax.Tuple):
         return ("tuple", *(_operand(field, values) for field in expression.fields))
     if isinstance(expression, relax.TupleGetItem):
-        several = _operand(expression.tuple_value, values)
-        if isinstance(several, tuple) and several[0] == "tuple":
-            return several[expression.index + 1]
-        return ("item", several, expression.index)
+        return ("item", _operand(expression.tuple_value, values), expression.index)
     if isinstance(expression, relax.GlobalVar):
         return expression.name_hint
     if isinstance(expression, Constant):

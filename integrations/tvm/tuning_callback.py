@@ -59,6 +59,8 @@ class TuningCallback(PyMeasureCallback):  # type: ignore[misc]  # TVM has no typ
     takes a cost model whose scores are times, as :class:`NNFormerCostModel`'s: it has an attribute
     ``scores_are_speeds`` or ``scores_are_log_times`` that is true.  Other models are compared by order alone.
 
+    Of many predictions the best tends to promise too much, so that a task ends rather too late than too early.
+
     A task is stopped after ``patience`` rounds in a row of which each was expected to bring, and brought, less than
     ``stop_below``.  Its trials go to other tasks where the tuning has a common limit.
 

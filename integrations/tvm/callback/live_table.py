@@ -43,7 +43,7 @@ class LiveTable:
         """Draw a table with a row for each of these."""
         table = self._table(list(rounds))
         lines = self._console.render_lines(table, pad=False)
-        if self._console.is_terminal and not _tvm_talks():
+        if not _tvm_talks():
             self._clear(self._height)
         self._height = len(lines)
         self._console.print(table)

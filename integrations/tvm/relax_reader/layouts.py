@@ -61,6 +61,5 @@ def _calls(function: Any) -> list[Any]:
 
 
 def _is_other_way(call: Any) -> bool:
-    if str(getattr(call.op, "name", "")) != _CONV2D:
-        return False
-    return [str(call.attrs.data_layout), str(call.attrs.kernel_layout)] != _CONVERTED[_CONV2D]
+    # Weights of another layout alone are transposed once and for all.
+    return str(getattr(call.op, "name", "")) == _CONV2D and str(call.attrs.data_layout) != _CONVERTED[_CONV2D][0]
