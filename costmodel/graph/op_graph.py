@@ -14,7 +14,10 @@ from numpy.typing import NDArray
 from costmodel.errors import GraphError
 from costmodel.graph.dtypes import DType
 
-__all__ = ["AttributeValue", "Op", "OpGraph", "Value", "ValueKind"]
+__all__ = ["MAX_KEPT_ELEMENTS", "AttributeValue", "Op", "OpGraph", "Value", "ValueKind"]
+
+MAX_KEPT_ELEMENTS = 1024
+"""Tensors up to this many elements are known by value, larger ones by shape; see :attr:`Value.data`."""
 
 AttributeValue = int | float | str | tuple[int, ...] | tuple[float, ...] | tuple[str, ...]
 
@@ -39,7 +42,7 @@ class Value:
         dtype: Element type.
         shape: Concrete sizes, ``()`` for a scalar, ``None`` when nothing could infer them.
         kind: Where the tensor comes from.
-        data: The elements, kept only for small weights that decide shapes (at most 1,024 elements).
+        data: The elements, kept only for small weights that decide shapes (at most :data:`MAX_KEPT_ELEMENTS`).
     """
 
     name: str

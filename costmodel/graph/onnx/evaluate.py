@@ -10,7 +10,7 @@ import onnx
 from numpy.typing import NDArray
 
 from costmodel.graph.onnx.facts import Facts
-from costmodel.graph.onnx.tensors import MAX_KEPT_ELEMENTS
+from costmodel.graph.op_graph import MAX_KEPT_ELEMENTS
 
 __all__ = ["READS_SHAPE_ONLY", "evaluate_node"]
 

@@ -11,11 +11,9 @@ from numpy.typing import NDArray
 from onnx import numpy_helper
 
 from costmodel.graph.dtypes import DType
+from costmodel.graph.op_graph import MAX_KEPT_ELEMENTS
 
-__all__ = ["MAX_KEPT_ELEMENTS", "concrete_shape", "dtype_of", "kept_elements", "tensor_type"]
-
-MAX_KEPT_ELEMENTS = 1024
-"""Tensors up to this many elements are known by value, larger ones by shape."""
+__all__ = ["concrete_shape", "dtype_of", "kept_elements", "tensor_type"]
 
 _SPELLED_ALIKE = {"FLOAT": DType.FLOAT32, "DOUBLE": DType.FLOAT64}
 _NARROWER_THAN_ANY = {"INT2": DType.INT4, "UINT2": DType.UINT4}  # DType has no 2-bit types

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from math import prod
 
+from costmodel.graph import lowering
 from costmodel.graph.op_graph import AttributeValue
 from costmodel.graph.torch.call import Call, Names
 from costmodel.graph.torch.registry import lowers
@@ -74,13 +75,8 @@ def selu(call: Call) -> Names:
 
 @lowers("softplus")
 def softplus(call: Call) -> Names:
-    """``Softplus``, scaled where ``beta`` is not one; the linear part above the threshold is the same function."""
-    beta = call.number("beta", 1.0)
-    if beta == 1:
-        return call.result("Softplus", [call.first])
-    factor = call.constant(beta, call.result_dtype)
-    scaled = call.step("Mul", [call.first, factor], call.result_shape)
-    return call.result("Div", [call.step("Softplus", [scaled], call.result_shape), factor])
+    """``Softplus``, scaled."""
+    return lowering.softplus(call, call.first, call.number("beta", 1.0))
 
 
 @lowers("prelu", "_prelu_kernel")

@@ -8,7 +8,7 @@ from math import prod
 import numpy as np
 from numpy.typing import NDArray
 
-from costmodel.graph.torch.builder import MAX_KEPT_ELEMENTS
+from costmodel.graph.op_graph import MAX_KEPT_ELEMENTS
 from costmodel.graph.torch.call import Call, Names
 from costmodel.graph.torch.registry import lowers
 

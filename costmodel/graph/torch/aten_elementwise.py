@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from costmodel.graph.dtypes import DType
+from costmodel.graph.lowering import for_dtype
 from costmodel.graph.torch.call import Call, Names
 from costmodel.graph.torch.registry import lowers
 
@@ -68,19 +68,17 @@ _ARITHMETIC = {
     "multiply": "Mul",
 }
 
-_LOGICAL = {"BitwiseAnd": "And", "BitwiseOr": "Or", "BitwiseXor": "Xor", "BitwiseNot": "Not"}
-
 
 @lowers(*_UNARY)
 def unary(call: Call) -> Names:
     """One operand, one ONNX operator."""
-    return call.result(_for_dtype(_UNARY[call.name], call), [call.first])
+    return call.result(for_dtype(_UNARY[call.name], call.dtype(call.first)), [call.first])
 
 
 @lowers(*_COMPARISONS)
 def compare(call: Call) -> Names:
     """Two operands, one ONNX operator; a Python scalar becomes a constant."""
-    return call.result(_for_dtype(_COMPARISONS[call.name], call), call.tensors("self", "other"))
+    return call.result(for_dtype(_COMPARISONS[call.name], call.dtype(call.first)), call.tensors("self", "other"))
 
 
 @lowers(*_ARITHMETIC)
@@ -256,11 +254,6 @@ def _promoted(call: Call, *names: str) -> list[str]:
 
 def _scalar(call: Call, number: float) -> str:
     return call.constant(number, call.result_dtype)
-
-
-def _for_dtype(op_type: str, call: Call) -> str:
-    """ONNX keeps bitwise operators for integers and has logical ones for booleans."""
-    return _LOGICAL.get(op_type, op_type) if call.dtype(call.first) is DType.BOOL else op_type
 
 
 def _broadcast(left: tuple[int, ...], right: tuple[int, ...]) -> tuple[int, ...]:

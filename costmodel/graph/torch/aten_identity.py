@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from costmodel.graph.lowering import onnx_number
 from costmodel.graph.torch.call import Call, Names
 from costmodel.graph.torch.registry import lowers
-from costmodel.graph.torch.tensor_types import onnx_number
 
 __all__: list[str] = []
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from math import prod
 
+from costmodel.graph import lowering
 from costmodel.graph.dtypes import DType
 from costmodel.graph.torch.call import Call, Names
 from costmodel.graph.torch.registry import lowers
@@ -236,17 +237,8 @@ def pixel_unshuffle(call: Call) -> Names:
 
 @lowers("meshgrid")
 def meshgrid(call: Call) -> Names:
-    """``Reshape`` and ``Expand`` of every axis; ``xy`` order swaps the first two."""
-    axes = call.tensor_list("tensors")
-    places = list(range(len(axes)))
-    if call.text("indexing") == "xy" and len(axes) > 1:
-        places[:2] = 1, 0
-    grids = []
-    for axis, place in zip(axes, places, strict=True):
-        shape = [1] * len(axes)
-        shape[place] = max(1, *call.shape(axis)) if call.shape(axis) else 1
-        grids.append(call.expand(call.reshape(axis, shape), call.result_shape))
-    return tuple(grids)
+    """The coordinates of a grid, one tensor an axis."""
+    return lowering.meshgrid(call, call.tensor_list("tensors"), call.text("indexing"))
 
 
 @lowers("tril", "triu")

@@ -7,23 +7,18 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import cast
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import fx
 
 from costmodel.graph.dtypes import DType
-from costmodel.graph.op_graph import AttributeValue, ValueKind
-from costmodel.graph.torch.builder import GraphBuilder
-from costmodel.graph.torch.tensor_types import concrete, dtype_of, numpy_array, onnx_number, shape_of
+from costmodel.graph.lowering import Emitter, GraphBuilder, Names
+from costmodel.graph.op_graph import AttributeValue
+from costmodel.graph.torch.tensor_types import concrete, dtype_of, shape_of
 
 __all__ = ["Call", "Names", "operator_name", "scope_of"]
 
-Names = str | tuple[str, ...]
-"""What an fx node stands for: the name of one value, or of several."""
 
-
-class Call:
+class Call(Emitter):
     """What a lowering works on: it asks for arguments by their ATen names and emits ONNX operations.
 
     Args:
@@ -34,11 +29,9 @@ class Call:
     """
 
     def __init__(self, node: fx.Node, builder: GraphBuilder, names: Mapping[fx.Node, Names], region: str = "") -> None:
+        super().__init__(f"{region}{node.name}", builder, source=node.name, scope=scope_of(node))
         self.node = node
-        self.label = f"{region}{node.name}"
-        self.builder = builder
         self.names = names
-        self._steps = 0
 
     @property
     def schema(self) -> torch.FunctionSchema:
@@ -139,14 +132,6 @@ class Call:
         """Shape of the first argument."""
         return self.shape(self.first)
 
-    def shape(self, value: str) -> tuple[int, ...]:
-        """Shape of a value."""
-        return self.builder.shape(value)
-
-    def dtype(self, value: str) -> DType:
-        """Element type of a value."""
-        return self.builder.value(value).dtype
-
     # ---- results -------------------------------------------------------------------------------------------------
 
     @cached_property
@@ -157,45 +142,21 @@ class Call:
         return tuple(item if isinstance(item, torch.Tensor) else None for item in listed)
 
     @property
-    def result_shape(self) -> tuple[int, ...]:
-        """Shape of the first result."""
-        first = self.returned[0]
-        return () if first is None else shape_of(first)
+    def returns_several(self) -> bool:
+        """Whether the node returns a list or a tuple."""
+        return isinstance(self.node.meta.get("val"), list | tuple)
 
-    @property
-    def result_shapes(self) -> tuple[tuple[int, ...], ...]:
-        """Shapes of all results."""
-        return tuple(() if tensor is None else shape_of(tensor) for tensor in self.returned)
+    def shape_of_result(self, made: torch.Tensor) -> tuple[int, ...]:
+        """Sizes of a fake tensor."""
+        return shape_of(made)
+
+    def dtype_of_result(self, made: torch.Tensor) -> DType:
+        """Element type of a fake tensor."""
+        return dtype_of(made.dtype)
 
     def is_read(self, index: int) -> bool:
         """Whether anybody reads the result of this ``index``."""
         return any(user.target is operator.getitem and user.args[1] == index for user in self.node.users)
-
-    @property
-    def result_dtype(self) -> DType:
-        """Element type of the first result."""
-        first = self.returned[0]
-        return DType.UNKNOWN if first is None else dtype_of(first.dtype)
-
-    # ---- emission ------------------------------------------------------------------------------------------------
-
-    def result(
-        self,
-        op_type: str,
-        inputs: Sequence[str],
-        attributes: Mapping[str, AttributeValue] | None = None,
-        *,
-        domain: str = "",
-    ) -> Names:
-        """Emit the operation that makes what the node returns; a tuple of names when the node returns a tuple."""
-        several = isinstance(self.node.meta.get("val"), list | tuple)
-        outputs = [""] * len(self.returned)
-        for index, tensor in enumerate(self.returned):
-            if tensor is not None:
-                name = f"{self.label}.{index}" if several else self.label
-                outputs[index] = self._activation(name, shape_of(tensor), dtype_of(tensor.dtype))
-        self._append(op_type, inputs, outputs, attributes, domain)
-        return tuple(outputs) if several else outputs[0]
 
     def sole_result(
         self, op_type: str, inputs: Sequence[str], attributes: Mapping[str, AttributeValue] | None = None
@@ -204,81 +165,6 @@ class Call:
         if len(self.returned) == 1:
             return self.result(op_type, inputs, attributes)
         return self.step(op_type, inputs, self.result_shape, attributes), *[""] * (len(self.returned) - 1)
-
-    def step(
-        self,
-        op_type: str,
-        inputs: Sequence[str],
-        shape: Sequence[int],
-        attributes: Mapping[str, AttributeValue] | None = None,
-        dtype: DType | None = None,
-    ) -> str:
-        """Emit an operation on the way to the result; its element type is the result's unless ``dtype`` is given."""
-        return self.steps(op_type, inputs, [shape], attributes, dtype)[0]
-
-    def steps(
-        self,
-        op_type: str,
-        inputs: Sequence[str],
-        shapes: Sequence[Sequence[int]],
-        attributes: Mapping[str, AttributeValue] | None = None,
-        dtype: DType | None = None,
-    ) -> list[str]:
-        """As :meth:`step` for an operation with several results, one for each of ``shapes``."""
-        dtype = self.result_dtype if dtype is None else dtype
-        outputs = [self._activation(self._fresh_name(), shape, dtype) for shape in shapes]
-        self._append(op_type, inputs, outputs, attributes, "")
-        return outputs
-
-    def constant(self, data: object, dtype: DType = DType.INT64) -> str:
-        """A weight whose elements are known, by default the 64-bit integers ONNX wants for shapes and axes."""
-        array = numpy_array(data, dtype)
-        return self.builder.add_value(self._fresh_name(), array.shape, dtype, ValueKind.WEIGHT, array)
-
-    def literal(self, data: NDArray[np.generic] | None) -> str:
-        """The node's own result as a weight; ``data`` may be ``None`` for one whose elements do not matter."""
-        dtype = self.result_dtype
-        elements = None if data is None else numpy_array(data, dtype)
-        return self.builder.add_value(self.label, self.result_shape, dtype, ValueKind.WEIGHT, elements)
-
-    def weight(self, name: str, shape: Sequence[int], dtype: DType) -> str:
-        """A weight made by re-packing others; calls that re-pack the same ones under one ``name`` share it."""
-        return self.builder.add_value(name, shape, dtype, ValueKind.WEIGHT)
-
-    # ---- small operations that many lowerings need ---------------------------------------------------------------
-
-    def reshape(self, value: str, shape: Sequence[int]) -> str:
-        """``value`` in another shape; itself when the shape is the same."""
-        if self.shape(value) == tuple(shape):
-            return value
-        return self.step("Reshape", [value, self.constant(shape)], shape, dtype=self.dtype(value))
-
-    def transpose(self, value: str, perm: Sequence[int]) -> str:
-        """``value`` with its dimensions in another order; itself when the order is the same."""
-        if tuple(perm) == tuple(range(len(perm))):
-            return value
-        shape = self.shape(value)
-        return self.step(
-            "Transpose", [value], [shape[dim] for dim in perm], {"perm": tuple(perm)}, dtype=self.dtype(value)
-        )
-
-    def expand(self, value: str, shape: Sequence[int]) -> str:
-        """``value`` broadcast to ``shape``; itself when it has that shape."""
-        if self.shape(value) == tuple(shape):
-            return value
-        return self.step("Expand", [value, self.constant(shape)], shape, dtype=self.dtype(value))
-
-    def unsqueeze(self, value: str, axis: int) -> str:
-        """``value`` with a new dimension of size one at ``axis``."""
-        shape = list(self.shape(value))
-        shape.insert(axis, 1)
-        return self.step("Unsqueeze", [value, self.constant([axis])], shape, dtype=self.dtype(value))
-
-    def cast(self, value: str, dtype: DType) -> str:
-        """``value`` with another element type; itself when it has that type."""
-        if self.dtype(value) is dtype:
-            return value
-        return self.step("Cast", [value], self.shape(value), {"to": onnx_number(dtype)}, dtype)
 
     # ---- private -------------------------------------------------------------------------------------------------
 
@@ -291,31 +177,6 @@ class Call:
         if isinstance(scalar, float):
             return dtype if dtype.is_float else DType.FLOAT32
         return DType.INT64 if dtype is DType.BOOL and not isinstance(scalar, bool) else dtype
-
-    def _activation(self, name: str, shape: Sequence[int], dtype: DType) -> str:
-        return self.builder.add_value(name, shape, dtype, ValueKind.ACTIVATION)
-
-    def _fresh_name(self) -> str:
-        self._steps += 1
-        return f"{self.label}.step{self._steps}"
-
-    def _append(
-        self,
-        op_type: str,
-        inputs: Sequence[str],
-        outputs: Sequence[str],
-        attributes: Mapping[str, AttributeValue] | None,
-        domain: str,
-    ) -> None:
-        self.builder.add_op(
-            op_type,
-            inputs,
-            outputs,
-            attributes or {},
-            domain=domain,
-            source=self.node.name,
-            scope=scope_of(self.node),
-        )
 
 
 def operator_name(schema: torch.FunctionSchema) -> str:

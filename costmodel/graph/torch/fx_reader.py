@@ -14,9 +14,9 @@ from torch._subclasses.fake_tensor import FakeTensor
 from torch.utils import _pytree as pytree
 
 from costmodel.errors import UnsupportedModelError, UsageError
-from costmodel.graph.op_graph import OpGraph, ValueKind
+from costmodel.graph.lowering import GraphBuilder
+from costmodel.graph.op_graph import MAX_KEPT_ELEMENTS, OpGraph, ValueKind
 from costmodel.graph.torch import aten
-from costmodel.graph.torch.builder import MAX_KEPT_ELEMENTS, GraphBuilder
 from costmodel.graph.torch.call import Call, Names
 from costmodel.graph.torch.mutation import Mutations
 from costmodel.graph.torch.tensor_types import dtype_of, shape_of

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import torch
 
+from costmodel.graph.lowering import Lowerings
 from costmodel.graph.torch.call import Call, Names, operator_name
 
 __all__ = ["Lowering", "lowering_of", "lowers"]
@@ -13,18 +14,10 @@ __all__ = ["Lowering", "lowering_of", "lowers"]
 Lowering = Callable[[Call], Names]
 """Emits the operations of one ATen call and returns the value or values that it makes."""
 
-_LOWERINGS: dict[str, Lowering] = {}
+_LOWERINGS = Lowerings[Lowering]()
 
-
-def lowers(*names: str) -> Callable[[Lowering], Lowering]:
-    """Register the decorated function for ATen operators, given without namespace, overload or in-place underscore."""
-
-    def register(function: Lowering) -> Lowering:
-        for name in names:
-            _LOWERINGS[name] = function
-        return function
-
-    return register
+lowers = _LOWERINGS.register
+"""Registers the decorated function for ATen operators, given without namespace, overload or in-place underscore."""
 
 
 def lowering_of(schema: torch.FunctionSchema) -> Lowering | None:

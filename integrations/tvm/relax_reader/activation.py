@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from costmodel.graph import lowering
 from costmodel.graph.op_graph import AttributeValue
 from costmodel.integrations.tvm.relax_reader.call import Call, Names
 from costmodel.integrations.tvm.relax_reader.registry import lowers
@@ -46,13 +47,8 @@ def prelu(call: Call) -> Names:
 
 @lowers("nn.softplus")
 def softplus(call: Call) -> Names:
-    """``Softplus``, scaled where ``beta`` is not one; the linear part above the threshold is the same function."""
-    beta = call.number("beta", 1.0)
-    if beta == 1:
-        return call.result("Softplus", [call.first])
-    factor = call.constant(beta, call.result_dtype)
-    scaled = call.step("Mul", [call.first, factor], call.result_shape)
-    return call.result("Div", [call.step("Softplus", [scaled], call.result_shape), factor])
+    """``Softplus``, scaled."""
+    return lowering.softplus(call, call.first, call.number("beta", 1.0))
 
 
 @lowers("nn.softmax", "nn.log_softmax")

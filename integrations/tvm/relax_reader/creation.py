@@ -8,7 +8,7 @@ from math import prod
 import numpy as np
 from numpy.typing import NDArray
 
-from costmodel.graph.torch.builder import MAX_KEPT_ELEMENTS
+from costmodel.graph.op_graph import MAX_KEPT_ELEMENTS
 from costmodel.integrations.tvm.relax_reader.call import Call, Names
 from costmodel.integrations.tvm.relax_reader.registry import lowers
 from costmodel.integrations.tvm.relax_reader.tensor_types import number

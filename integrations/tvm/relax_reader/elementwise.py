@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from costmodel.graph import DType
-from costmodel.graph.torch.tensor_types import onnx_number
+import numpy as np
+
+from costmodel.graph.lowering import for_dtype, onnx_number
 from costmodel.integrations.tvm.relax_reader.call import Call, Names
 from costmodel.integrations.tvm.relax_reader.registry import lowers
 
@@ -25,7 +26,6 @@ _UNARY = {
     "exp": "Exp",
     "floor": "Floor",
     "isinf": "IsInf",
-    "isnan": "IsNaN",
     "log": "Log",
     "logical_not": "Not",
     "negative": "Neg",
@@ -58,20 +58,17 @@ _BINARY = {
     "subtract": "Sub",
 }
 
-_LOGICAL = {"BitwiseAnd": "And", "BitwiseOr": "Or", "BitwiseXor": "Xor", "BitwiseNot": "Not"}
-"""ONNX keeps bitwise operators for integers and has logical ones for booleans."""
-
 
 @lowers(*_UNARY)
 def unary(call: Call) -> Names:
     """One operand, one ONNX operator."""
-    return call.result(_for_dtype(_UNARY[call.name], call), [call.first])
+    return call.result(for_dtype(_UNARY[call.name], call.dtype(call.first)), [call.first])
 
 
 @lowers(*_BINARY)
 def binary(call: Call) -> Names:
     """Two operands, one ONNX operator."""
-    return call.result(_for_dtype(_BINARY[call.name], call), call.operands(0, 1))
+    return call.result(for_dtype(_BINARY[call.name], call.dtype(call.first)), call.operands(0, 1))
 
 
 @lowers("not_equal")
@@ -153,10 +150,23 @@ def clip(call: Call) -> Names:
     return call.result("Clip", call.operands(0, 1, 2))
 
 
+@lowers("isnan")
+def is_nan(call: Call) -> Names:
+    """``IsNaN``; known of a constant, as the ONNX frontend asks it of the bounds of clips."""
+    elements = call.builder.value(call.first).data
+    return call.result("IsNaN", [call.first]) if elements is None else call.literal(np.isnan(elements))
+
+
 @lowers("where")
 def where(call: Call) -> Names:
-    """``Where``."""
-    return call.result("Where", call.operands(0, 1, 2))
+    """``Where``; the operand itself where one condition, known before the run, decides for all elements."""
+    condition, *choices = call.operands(0, 1, 2)
+    known = call.builder.value(condition).data
+    if known is not None and known.size == 1:
+        chosen = choices[0] if bool(known.item()) else choices[1]
+        if call.shape(chosen) == call.result_shape:
+            return chosen
+    return call.result("Where", [condition, *choices])
 
 
 @lowers("astype", "wrap_param")
@@ -165,7 +175,3 @@ def cast(call: Call) -> Names:
     if call.dtype(call.first) is call.result_dtype:
         return call.first
     return call.result("Cast", [call.first], {"to": onnx_number(call.result_dtype)})
-
-
-def _for_dtype(op_type: str, call: Call) -> str:
-    return _LOGICAL.get(op_type, op_type) if call.dtype(call.first) is DType.BOOL else op_type

@@ -16,7 +16,7 @@ __all__: list[str] = []
 def take(call: Call) -> Names:
     """``Gather`` along one dimension; without one, of the flattened tensor."""
     data, axis = (call.first, call.axis("axis")) if call.has("axis") else (_flat(call), 0)
-    return call.result("Gather", [data, call.operand(1)], {"axis": axis})
+    return call.result("Gather", [data, call.operand(1, DType.INT64)], {"axis": axis})
 
 
 @lowers("gather_elements")
@@ -83,7 +83,7 @@ def cumulate(call: Call) -> Names:
 @lowers("one_hot")
 def one_hot(call: Call) -> Names:
     """``OneHot``."""
-    on, off = call.integer_operand(1), call.integer_operand(2)
+    on, off = call.number_operand(1), call.number_operand(2)
     values = call.constant([off, on], call.result_dtype)
     axis = call.integer("axis", -1)
     return call.result("OneHot", [call.first, call.constant(call.integer("depth")), values], {"axis": axis})

@@ -11,8 +11,10 @@ from tvm.ir import Constant, Op
 
 from costmodel.errors import UnsupportedModelError, UsageError
 from costmodel.graph import OpGraph, ValueKind
-from costmodel.graph.torch.builder import MAX_KEPT_ELEMENTS, GraphBuilder
+from costmodel.graph.lowering import GraphBuilder
+from costmodel.graph.op_graph import MAX_KEPT_ELEMENTS
 from costmodel.integrations.tvm.relax_reader.call import Call, Names
+from costmodel.integrations.tvm.relax_reader.generic import generic
 from costmodel.integrations.tvm.relax_reader.layouts import channels_first
 from costmodel.integrations.tvm.relax_reader.lowering import lower
 from costmodel.integrations.tvm.relax_reader.naming import unique_names
@@ -90,7 +92,7 @@ class _Reader:
         self._module = module
         self._names: dict[Any, Names] = {}
         self._expressions: dict[Any, Any] = {}
-        """What stands for no tensor, by the variable that it is bound to: shapes, numbers, functions."""
+        """What stands for no tensor, by the variable that it is bound to: shapes, numbers, functions, effects."""
         self._constants: dict[Any, str] = {}
         self._taken: set[str] = set()
         """Names of parameters and constants; those of all else have a mark."""
@@ -132,7 +134,7 @@ class _Reader:
         return self._value(function.body.body, f"{region}result")
 
     def _bind(self, variable: Any, expression: Any, label: str) -> None:
-        if _holds_tensors(expression.ty) or isinstance(expression, relax.Call | relax.Tuple | relax.If):
+        if _holds_tensors(expression.ty) or isinstance(expression, relax.If):
             self._names[variable] = self._value(expression, label)
         else:
             self._expressions[variable] = self._resolved(expression)
@@ -178,8 +180,9 @@ class _Reader:
             called = self._module[called]
         if isinstance(called, relax.Function):
             return self._unfold(called, expression.args, label)
-        if not isinstance(called, Op):
-            raise UnsupportedModelError(f"{label} calls {called}, which is no operator of Relax and no function of it.")
+        if not isinstance(called, Op):  # a function of another library
+            name = str(getattr(called, "global_symbol", "call_packed"))
+            return generic(Call(expression, name, label, self.builder, self._names_of, self._resolved))
         name = str(called.name).removeprefix("relax.")
         if name in TIR_CALLS:
             self.legalised = self.legalised or str(expression.args[0])
@@ -198,7 +201,9 @@ class _Reader:
 
 
 def _holds_tensors(made: Any) -> bool:
-    return isinstance(made, relax.TensorType | relax.TupleType)
+    if isinstance(made, relax.TupleType):
+        return any(_holds_tensors(of_one) for of_one in made.fields)
+    return isinstance(made, relax.TensorType)
 
 
 def _flat(names: Names) -> Iterator[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from math import prod
 
+from costmodel.graph import lowering
 from costmodel.graph.op_graph import AttributeValue
 from costmodel.integrations.tvm.relax_reader.call import Call, Names
 from costmodel.integrations.tvm.relax_reader.generic import generic
@@ -129,23 +130,14 @@ def pixel_shuffle(call: Call) -> Names:
 @lowers("tril", "triu")
 def triangle(call: Call) -> Names:
     """``Trilu``."""
-    diagonal = call.constant(call.integer_operand(1))
+    diagonal = call.constant(call.number_operand(1))
     return call.result("Trilu", [call.first, diagonal], {"upper": int(call.name == "triu")})
 
 
 @lowers("meshgrid")
 def meshgrid(call: Call) -> Names:
-    """``Reshape`` and ``Expand`` of every axis; ``xy`` order swaps the first two."""
-    axes = call.operand_list(0)
-    places = list(range(len(axes)))
-    if call.text("indexing") == "xy" and len(axes) > 1:
-        places[:2] = 1, 0
-    grids = []
-    for axis, place in zip(axes, places, strict=True):
-        shape = [1] * len(axes)
-        shape[place] = max(1, *call.shape(axis)) if call.shape(axis) else 1
-        grids.append(call.expand(call.reshape(axis, shape), call.result_shape))
-    return tuple(grids)
+    """The coordinates of a grid, one tensor an axis."""
+    return lowering.meshgrid(call, call.operand_list(0), call.text("indexing"))
 
 
 def _reversed(call: Call) -> tuple[int, ...]:

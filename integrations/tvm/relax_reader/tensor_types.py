@@ -8,19 +8,14 @@ from tvm import relax, tirx
 
 from costmodel.errors import UnsupportedModelError
 from costmodel.graph import DType
+from costmodel.graph.lowering import named_dtype
 
 __all__ = ["dtype_of", "integer", "number", "shape_of", "sizes_of"]
-
-_KNOWN = {dtype.value: dtype for dtype in DType}
 
 
 def dtype_of(tensor_type: Any) -> DType:
     """Our name of the element type of a tensor type; the 8-bit float formats share one."""
-    name = str(tensor_type.dtype)
-    for prefix, dtype in (("float8", DType.FLOAT8), ("float4", DType.FLOAT4)):
-        if name.startswith(prefix):
-            return dtype
-    return _KNOWN.get(name, DType.UNKNOWN)
+    return named_dtype(str(tensor_type.dtype))
 
 
 def shape_of(tensor_type: Any, what: str) -> tuple[int, ...]:

@@ -8,12 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from costmodel.graph.dtypes import DType
-from costmodel.graph.op_graph import AttributeValue, Op, OpGraph, Value, ValueKind
+from costmodel.graph.op_graph import MAX_KEPT_ELEMENTS, AttributeValue, Op, OpGraph, Value, ValueKind
 
-__all__ = ["MAX_KEPT_ELEMENTS", "GraphBuilder"]
-
-MAX_KEPT_ELEMENTS = 1024
-"""Weights with more elements than this keep their shape only, see :attr:`costmodel.graph.Value.data`."""
+__all__ = ["GraphBuilder"]
 
 
 class GraphBuilder:
