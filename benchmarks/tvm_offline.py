@@ -15,7 +15,7 @@ import argparse
 import csv
 import json
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -31,9 +31,9 @@ from xgboost import XGBRegressor
 from costmodel.features.relations import Relation
 from costmodel.integrations.tvm.candidate import candidate_features, read_candidate
 from costmodel.integrations.tvm.collecting import open_database
-from costmodel.integrations.tvm.learning import CandidateFitConfig, fit_candidates, pair_accuracy, top_k_score
+from costmodel.integrations.tvm.learning import CandidateFitConfig, fit_candidates
+from costmodel.integrations.tvm.learning.evaluation import Order, Rows, order_of_members, score_order
 from costmodel.integrations.tvm.model import CandidateModel, CandidateModelConfig
-from costmodel.integrations.tvm.ranker import CandidateRanker
 from costmodel.integrations.tvm.records import TaskRecords, measured_tasks
 from costmodel.integrations.tvm.workloads import WORKLOADS
 
@@ -55,35 +55,6 @@ LEAST_CANDIDATES = 2 * MEASURED
 
 MEMBERS = 2
 FIT = CandidateFitConfig(steps=1500)
-
-
-@dataclass(frozen=True)
-class Score:
-    """How one task was put in order.
-
-    Attributes:
-        by: What was held out: ``kind`` or ``shape``.
-        fold: Which part of it.
-        task: The task.
-        kind: Of operator.
-        model: What put it in order.
-        measured: Candidates of the task that were measured before.
-        candidates: How many were put in order.
-        pair_accuracy: Share of pairs in the right order.
-        top_1: Least time over that of the candidate predicted to be fastest.
-        top_5: Likewise, of the best of five.
-    """
-
-    by: str
-    fold: int
-    task: str
-    kind: str
-    model: str
-    measured: int
-    candidates: int
-    pair_accuracy: float
-    top_1: float
-    top_5: float
 
 
 @dataclass(frozen=True)
@@ -121,11 +92,11 @@ def read_tasks(folder: Path, target: Any) -> list[Task]:
 
 # --- What puts candidates in order: trained on some tasks, then on some candidates of another ---
 
-Order = Callable[[Task, np.ndarray, np.ndarray], np.ndarray]
-"""Of a task, the rows that were measured, and those to put in order: a number for each of these, least is fastest."""
+Orders = Callable[[Task], Order]
+"""How the candidates of a task are put in order."""
 
 
-def nn_former(relations: Sequence[Relation], training: Sequence[Task], seed: int) -> Order:
+def nn_former(relations: Sequence[Relation], training: Sequence[Task], seed: int) -> Orders:
     """Ours, with all of the paper's relations or some."""
     members = []
     for index in range(MEMBERS):
@@ -136,16 +107,10 @@ def nn_former(relations: Sequence[Relation], training: Sequence[Task], seed: int
         settings = FIT.model_copy(update={"seed": MEMBERS * seed + index})
         members.append(fit_candidates(CandidateModel(config), [task.records for task in training], settings))
 
-    def order(task: Task, measured: np.ndarray, rows: np.ndarray) -> np.ndarray:
-        ranker = CandidateRanker(members)
-        known = task.records.subset(measured)
-        ranker.learn(task.records.name, known.candidates, known.run_secs.tolist())
-        return ranker.log_times(task.records.subset(rows).candidates).mean(axis=0)
-
-    return order
+    return lambda task: order_of_members(members, task.records)
 
 
-def plain_xgboost(training: Sequence[Task], seed: int) -> Order:
+def plain_xgboost(training: Sequence[Task], seed: int) -> Orders:
     """Trees on TVM's features, pooled over stores; logarithms of times, each task's mean taken out."""
     features = np.concatenate([task.pooled for task in training])
     labels = np.concatenate([task.log_secs - task.log_secs.mean() for task in training])
@@ -162,17 +127,17 @@ def plain_xgboost(training: Sequence[Task], seed: int) -> Order:
 
     unmeasured = fitted(np.zeros((0, features.shape[1])), np.zeros(0))
 
-    def order(task: Task, measured: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    def order(task: Task, measured: Rows, rows: Rows) -> np.ndarray:
         pooled, log_secs = task.pooled, task.log_secs
         trees = unmeasured
         if len(measured):
             trees = fitted(pooled[measured], log_secs[measured] - log_secs[measured].mean())
         return np.asarray(trees.predict(pooled[rows]))
 
-    return order
+    return lambda task: partial(order, task)
 
 
-def tvm_xgboost(training: Sequence[Task], seed: int) -> Order:
+def tvm_xgboost(training: Sequence[Task], seed: int) -> Orders:
     """TVM's own cost model, its data filled with the records."""
 
     def trained(tasks: Sequence[tuple[str, Sequence[np.ndarray], np.ndarray]]) -> XGBModel:
@@ -191,23 +156,23 @@ def tvm_xgboost(training: Sequence[Task], seed: int) -> Order:
     known = [(task.records.name, task.per_store, task.records.run_secs) for task in training]
     unmeasured = trained(known)
 
-    def order(task: Task, measured: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    def order(task: Task, measured: Rows, rows: Rows) -> np.ndarray:
         model = unmeasured
         if len(measured):
             of_task = [task.per_store[row] for row in measured]
             model = trained([*known, (task.records.name, of_task, task.records.run_secs[measured])])
         return -np.asarray(model._predict([task.per_store[row] for row in rows]))
 
-    return order
+    return lambda task: partial(order, task)
 
 
-def at_random(_: Sequence[Task], seed: int) -> Order:
+def at_random(_: Sequence[Task], seed: int) -> Orders:
     """The bar on the floor."""
     rng = np.random.default_rng(seed)
-    return lambda task, measured, rows: rng.random(len(rows))  # noqa: ARG005
+    return lambda task: lambda measured, rows: rng.random(len(rows))  # noqa: ARG005
 
 
-MODELS: dict[str, Callable[[Sequence[Task], int], Order]] = {
+MODELS: dict[str, Callable[[Sequence[Task], int], Orders]] = {
     "NN-Former": partial(nn_former, tuple(Relation)),
     "NN-Former without siblings": partial(nn_former, (Relation.CHILD, Relation.PARENT)),
     "plain xgboost": plain_xgboost,
@@ -216,34 +181,22 @@ MODELS: dict[str, Callable[[Sequence[Task], int], Order]] = {
 }
 
 
-def scores(tasks: Sequence[Task], by: str, fold: int) -> Iterator[Score]:
-    """Everything that was held out in one fold, by every model."""
+def scores(tasks: Sequence[Task], by: str, fold: int) -> Iterator[dict[str, Any]]:
+    """Everything that was held out in one fold, by every model, without and with measured candidates."""
     held_out = [is_held_out(task.records, index, by, fold) for index, task in enumerate(tasks)]
     training = [task for task, is_out in zip(tasks, held_out, strict=True) if not is_out]
     for name, train in MODELS.items():
-        order = train(training, fold)
+        orders = train(training, fold)
         for task in (task for task, is_out in zip(tasks, held_out, strict=True) if is_out):
             for measured in (0, MEASURED):
-                yield mean_score(task, order, measured, (by, fold, task.records.name, task.records.kind, name))
+                score = score_order(orders(task), task.records, measured, seeds=DRAWS)
+                yield {"by": by, "fold": fold, "model": name, **asdict(score)}
         print(f"{by} {fold}: {name}", flush=True)
 
 
 def is_held_out(task: TaskRecords, index: int, by: str, fold: int) -> bool:
     """Whether a task is tested on in a fold, and not trained on."""
     return task.kind in KIND_FOLDS[fold] if by == "kind" else index % SHAPE_FOLDS == fold
-
-
-def mean_score(task: Task, order: Order, measured: int, what: tuple[str, int, str, str, str]) -> Score:
-    """Averages over draws of the candidates that were measured; these are not among those put in order."""
-    everything = np.arange(len(task.records))
-    found = []
-    for draw in range(DRAWS if measured else 1):
-        rows = np.random.default_rng(draw).permutation(everything)
-        known, others = rows[:measured], np.sort(rows[measured:])
-        predicted, secs = order(task, known, others), task.records.run_secs[others]
-        accuracy = pair_accuracy(predicted, np.log(secs))
-        found.append((accuracy, top_k_score(predicted, secs, 1), top_k_score(predicted, secs, 5)))
-    return Score(*what, measured, len(everything) - measured, *(float(mean) for mean in np.mean(found, axis=0)))
 
 
 def summary(rows: Sequence[dict[str, str]]) -> None:
@@ -254,7 +207,8 @@ def summary(rows: Sequence[dict[str, str]]) -> None:
                 same = [r for r in rows if (r["by"], int(r["measured"]), r["model"]) == (by, measured, name)]
                 if same:
                     means = [
-                        np.mean([float(row[field]) for row in same]) for field in ("pair_accuracy", "top_1", "top_5")
+                        np.nanmean([float(row[field] or "nan") for row in same])
+                        for field in ("pair_accuracy", "top_1", "top_5")
                     ]
                     print(f"{by:<6} measured {measured:<3} {name:<27} {len(same):>3} tasks", np.round(means, 3))
 
@@ -276,7 +230,7 @@ def main() -> None:
         for fold in arguments.fold or range(len(KIND_FOLDS) if arguments.by == "kind" else SHAPE_FOLDS):
             path = arguments.run / f"{arguments.by}-{fold}.csv"
             if not path.exists():
-                write(path, [asdict(score) for score in scores(tasks, arguments.by, fold)])
+                write(path, list(scores(tasks, arguments.by, fold)))
         return
     rows = [row for path in sorted(arguments.run.glob("*-*.csv")) for row in csv.DictReader(path.open())]
     write(RESULTS, rows)
@@ -286,7 +240,7 @@ def main() -> None:
 def write(path: Path, rows: Sequence[dict[str, Any]]) -> None:
     """One line a row."""
     with path.open("w", newline="") as stream:
-        writer = csv.DictWriter(stream, [field.name for field in fields(Score)], lineterminator="\n")
+        writer = csv.DictWriter(stream, rows[0], lineterminator="\n")
         writer.writeheader()
         writer.writerows({k: round(v, 4) if isinstance(v, float) else v for k, v in row.items()} for row in rows)
 

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import os
 import secrets
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-__all__ = ["replaced", "sync_folder"]
+if TYPE_CHECKING:
+    from filelock import FileLock
+
+__all__ = ["append_durably", "machine_lock", "replaced", "split_torn_line", "sync_folder"]
 
 
 @contextmanager
@@ -51,3 +56,40 @@ def sync_folder(folder: Path) -> None:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+def append_durably(descriptor: int, line: bytes) -> None:
+    """Append to an open file and wait until it is on the disk.
+
+    Raises:
+        OSError: It cannot be written, e.g. because the disk is full.  The file is as it was before, unless that fails
+            too: then what is left of the line has no newline at its end.
+    """
+    length = os.fstat(descriptor).st_size
+    try:
+        while line:
+            line = line[os.write(descriptor, line) :]
+        os.fsync(descriptor)
+    except OSError:
+        with suppress(OSError):
+            os.ftruncate(descriptor, length)
+            os.fsync(descriptor)
+        raise
+
+
+def split_torn_line(content: bytes) -> tuple[bytes, bytes]:
+    """The complete lines of a file, and what follows the last newline."""
+    end = content.rfind(b"\n") + 1
+    return content[:end], content[end:]
+
+
+def machine_lock(name: str, timeout_s: float = -1) -> FileLock:
+    """A lock that one process of this machine holds at a time, whoever's it is.
+
+    Args:
+        name: Tells it from others.
+        timeout_s: How long to wait for it; below zero for ever.
+    """
+    from filelock import FileLock
+
+    return FileLock(Path(tempfile.gettempdir()) / f"costmodel-{name}.lock", timeout=timeout_s, mode=0o666)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from hashlib import sha256
@@ -12,9 +11,10 @@ from pathlib import Path
 from typing import TypeAlias
 from zipfile import ZipFile
 
-from filelock import FileLock, Timeout
+from filelock import Timeout
 
 from costmodel.errors import DataError, UsageError
+from costmodel.files import machine_lock
 
 __all__ = ["WriteFile", "open_destination"]
 
@@ -58,9 +58,8 @@ def open_destination(destination: Path) -> Iterator[WriteFile]:
 @contextmanager
 def _only_writer_of(destination: Path) -> Iterator[None]:
     name = sha256(os.fsencode(destination)).hexdigest()[:16]
-    lock = FileLock(Path(tempfile.gettempdir()) / f"costmodel-{name}.lock", timeout=0, mode=0o666)
     try:
-        with lock:
+        with machine_lock(name, timeout_s=0):
             yield
     except Timeout as error:
         raise UsageError(f"another process is writing {destination}; wait for it, or choose another name.") from error

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from pathlib import Path
 from time import perf_counter_ns
 
 import torch
@@ -16,6 +14,7 @@ from costmodel.calibration.measurers.base import RunTimes
 from costmodel.calibration.measurers.calls import time_runs
 from costmodel.calibration.measurers.reference import reference_kernel_ms
 from costmodel.errors import UsageError
+from costmodel.files import machine_lock
 
 __all__ = ["TorchDevice"]
 
@@ -104,7 +103,7 @@ class TorchDevice:
         """Whoever measures on the card holds one lock, in whatever process: two at once would time each other."""
         if self.is_cpu:
             return nullcontext()
-        return FileLock(Path(tempfile.gettempdir()) / "costmodel-cuda0.lock", mode=0o666)
+        return machine_lock("cuda0")
 
 
 @contextmanager

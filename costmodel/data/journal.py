@@ -6,7 +6,7 @@ import logging
 import os
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeVar
@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from costmodel.data.records import MeasurementRecord, Visit
 from costmodel.errors import DataError
-from costmodel.files import sync_folder
+from costmodel.files import append_durably, split_torn_line, sync_folder
 from costmodel.platforms.environment import Environment
 
 __all__ = ["Journal", "JournalContent", "JournalHeader", "JournalWriter"]
@@ -101,7 +101,7 @@ class Journal:
             raw = self.path.read_bytes()
         except OSError as error:
             raise DataError(f"cannot read the journal {self.path}: {error.strerror}.") from error
-        complete, torn = _split_torn_line(raw)
+        complete, torn = split_torn_line(raw)
         if torn:
             logger.warning("%s: skipped an unfinished last line of %d bytes.", self.path, len(torn))
         header_line, *visit_lines = complete.splitlines() or [b""]
@@ -141,7 +141,7 @@ class Journal:
             raise DataError(f"{self.path} is no ordinary file, so measurements cannot be kept in it; choose another.")
 
     def _prepare(self, writer: JournalWriter, header: JournalHeader) -> None:
-        complete, torn = _split_torn_line(self.path.read_bytes())
+        complete, torn = split_torn_line(self.path.read_bytes())
         if not complete and not _encode(header).startswith(torn):
             raise DataError(f"{self.path} is not a journal of measurements; choose another place, or move it away.")
         if torn:
@@ -202,13 +202,9 @@ class JournalWriter:
         Raises:
             DataError: It cannot be written, e.g. because the disk is full.  The journal is as it was before.
         """
-        length = os.fstat(self._descriptor).st_size
         try:
-            self._write(_encode(entry))
-            os.fsync(self._descriptor)
+            append_durably(self._descriptor, _encode(entry))
         except OSError as error:
-            with suppress(OSError):  # the next writer removes what is left of the line
-                self.truncate(length)
             raise DataError(
                 f"cannot append to the journal {self._path}: {error.strerror}. Everything measured before is kept; "
                 "free some space and run the same command again to go on."
@@ -219,19 +215,9 @@ class JournalWriter:
         os.ftruncate(self._descriptor, length)
         os.fsync(self._descriptor)
 
-    def _write(self, line: bytes) -> None:
-        while line:
-            line = line[os.write(self._descriptor, line) :]
-
 
 def _encode(entry: JournalHeader | Visit) -> bytes:
     return entry.model_dump_json().encode() + b"\n"
-
-
-def _split_torn_line(raw: bytes) -> tuple[bytes, bytes]:
-    """The complete lines, and what follows the last newline."""
-    end = raw.rfind(b"\n") + 1
-    return raw[:end], raw[end:]
 
 
 def _differences(found: dict[str, JsonValue], wanted: dict[str, JsonValue], prefix: str = "") -> list[str]:

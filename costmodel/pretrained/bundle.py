@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -23,8 +22,12 @@ from costmodel.model.latency_model import LatencyModel, LatencyModelConfig
 from costmodel.platforms import Platform
 from costmodel.pretrained.adapter import Adapter
 from costmodel.pretrained.folder import CARD, CONFIG, SCHEMA_VERSION, WEIGHTS, find_folder, parsed, read_document
+from costmodel.pretrained.members import fingerprint_of, restored_members, tensors_of
 
 __all__ = ["Bundle", "BundleConfig", "RawPrediction", "load_bundle", "save_bundle"]
+
+_MEMBER = "member"
+"""What names of tensors begin with."""
 
 _MAX_NODES_A_FORWARD = 4_000
 """More operations at a time overflow the processor's caches and take a fifth longer each."""
@@ -98,12 +101,7 @@ class Bundle:
     @cached_property
     def fingerprint(self) -> str:
         """Tells these weights from all others; platforms that join later do not change it."""
-        digest = hashlib.sha256()
-        for member in self.members:
-            for name, tensor in member.state_dict().items():
-                digest.update(name.encode())
-                digest.update(tensor.contiguous().numpy().tobytes())
-        return digest.hexdigest()
+        return fingerprint_of(self.members)
 
     @property
     def seen_op_types(self) -> frozenset[int]:
@@ -240,19 +238,13 @@ def load_bundle(name_or_dir: str | Path) -> Bundle:
         tensors = load_file(folder / WEIGHTS)
     except (OSError, SafetensorError) as error:
         raise WeightsError(f"{folder / WEIGHTS} cannot be read ({error}); copy the whole folder again.") from error
-    members = []
-    for index in range(config.members):
-        prefix = f"member{index}."
-        state = {key.removeprefix(prefix): tensor for key, tensor in tensors.items() if key.startswith(prefix)}
-        member = LatencyModel(config.model)
-        try:
-            member.load_state_dict(state)
-        except RuntimeError as error:
-            reason = str(error).splitlines()[-1].strip()
-            raise WeightsError(f"{folder / WEIGHTS} does not fit {CONFIG} beside it: {reason}") from error
-        members.append(member.eval())
+    try:
+        members = restored_members(tensors, _MEMBER, config.members, lambda: LatencyModel(config.model))
+    except RuntimeError as error:
+        reason = str(error).splitlines()[-1].strip()
+        raise WeightsError(f"{folder / WEIGHTS} does not fit {CONFIG} beside it: {reason}") from error
     card = folder / CARD
-    return Bundle(config, tuple(members), card.read_text() if card.is_file() else "")
+    return Bundle(config, members, card.read_text() if card.is_file() else "")
 
 
 def _check_features(document: dict[str, Any], path: Path) -> None:
@@ -269,12 +261,7 @@ def save_bundle(bundle: Bundle, folder: str | Path) -> None:
 
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    tensors = {
-        f"member{index}.{name}": tensor.detach().contiguous()
-        for index, member in enumerate(bundle.members)
-        for name, tensor in member.state_dict().items()
-    }
-    save_file(tensors, folder / WEIGHTS)
+    save_file(tensors_of(bundle.members, _MEMBER), folder / WEIGHTS)
     (folder / CONFIG).write_text(bundle.config.model_dump_json(indent=1) + "\n")
     if bundle.card:
         (folder / CARD).write_text(bundle.card)

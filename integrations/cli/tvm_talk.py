@@ -17,6 +17,8 @@ def quieten_tvm() -> None:
     It warns of every candidate that fails, and of logging that is set to less than all.
     """
     logger = logging.getLogger(_SEARCH)
+    for handler in logger.handlers:
+        handler.close()
     logger.handlers = [logging.StreamHandler(sys.stderr)]
     logger.propagate = False
     ours = logging.getLogger("costmodel").getEffectiveLevel()

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import logging
+import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import tvm_ffi
+from tvm.ir.utils import derived_object
 from tvm.s_tir import meta_schedule as ms
 
 from costmodel.errors import UsageError
@@ -23,6 +26,9 @@ _BATCH = 32
 
 _EMPTY_BATCHES = 4
 """After so many batches of random candidates without a new one, there are no others."""
+
+_SEEDS = 1 << 16
+"""Room between the states of one seed's random numbers and the next one's."""
 
 _SEARCH = {"population_size": 192, "genetic_num_iters": 3, "init_min_unmeasured": 32}
 """A search of a third of the usual size: half of the records come from one, and what it finds need not be the best."""
@@ -71,22 +77,32 @@ class Collector:
         # Keeps the workload in the database, whatever comes of it.
         entry = self.database.commit_workload(module)
         known = self._known(entry)
-        if len(known) < count // 2:
-            for candidates in self._random_candidates(module, known, count // 2):
-                self._measure(entry, candidates)
-        if len(self._known(entry)) < count:
-            self._search(workload.name, module, count - len(self._known(entry)))
-        return len(self._known(entry))
+        self._draw(module, entry, known, count // 2)
+        if len(known) < count:
+            self._search(workload.name, module, entry, known, count - len(known))
+        # A search comes to some candidates again.
+        self._draw(module, entry, known, count)
+        return len(known)
+
+    def _draw(self, module: Any, entry: Any, known: set[int], count: int) -> None:
+        """Measure random candidates until so many are known; those that fail are not, and others take their places."""
+        tried = set(known)
+        while len(known) < count:
+            before = len(known)
+            for candidates in self._random_candidates(module, tried, count - len(known)):
+                self._commit(entry, known, candidates, self._measured(candidates))
+            if len(known) == before:
+                return
 
     def _known(self, entry: Any) -> set[int]:
         """Hashes of the measured candidates of a task."""
         return {
-            tvm_ffi.structural_hash(record.as_measure_candidate().sch.mod)
+            _key(record.as_measure_candidate())
             for record in self.database.get_all_tuning_records()
             if record.workload.same_as(entry)
         }
 
-    def _context(self, name: str, module: Any, strategy: Any) -> Any:
+    def _context(self, name: str, module: Any, strategy: Any, seed: int) -> Any:
         return ms.TuneContext(
             mod=module,
             target=self.target,
@@ -94,11 +110,13 @@ class Collector:
             search_strategy=strategy,
             task_name=name,
             num_threads=1,
-            rand_state=self.seed + 1,
+            rand_state=seed + 1,
         )
 
-    def _random_candidates(self, module: Any, known: set[int], count: int) -> Iterator[Sequence[Any]]:
-        context = self._context("random", module, "replay-trace")
+    def _random_candidates(self, module: Any, tried: set[int], count: int) -> Iterator[Sequence[Any]]:
+        """Batches of at most ``count`` candidates that were not tried."""
+        # What was drawn before is not drawn again.
+        context = self._context("random", module, "replay-trace", self.seed * _SEEDS + len(tried))
         spaces = context.generate_design_space()
         context.pre_tuning(
             max_trials=100 * count,
@@ -107,13 +125,13 @@ class Collector:
             database=self.database,
             cost_model=ms.CostModel.create("random"),
         )
-        empty = 0
-        while len(known) < count and empty < _EMPTY_BATCHES:
+        enough, empty = len(tried) + count, 0
+        while len(tried) < enough and empty < _EMPTY_BATCHES:
             fresh = []
             for candidate in context.generate_measure_candidates() or ():
-                key = tvm_ffi.structural_hash(candidate.sch.mod)
-                if key not in known and len(known) < count:
-                    known.add(key)
+                key = _key(candidate)
+                if key not in tried and len(tried) < enough:
+                    tried.add(key)
                     fresh.append(candidate)
             context.notify_runner_results([], [])
             empty = 0 if fresh else empty + 1
@@ -121,28 +139,42 @@ class Collector:
                 yield fresh
         context.post_tuning()
 
-    def _measure(self, entry: Any, candidates: Sequence[Any]) -> None:
+    def _measured(self, candidates: Sequence[Any]) -> list[Any]:
+        """TVM's runner results, one a candidate."""
         built = self.builder.build([ms.builder.BuilderInput(found.sch.mod, self.target) for found in candidates])
         usable = [index for index, result in enumerate(built) if result.error_msg is None]
         inputs = [
             ms.runner.RunnerInput(built[index].artifact_path, self.target.kind.name, candidates[index].args_info)
             for index in usable
         ]
-        results = [future.result() for future in self.runner.run(inputs)]
-        for index, result in zip(usable, results, strict=True):
-            _remove(Path(str(built[index].artifact_path)))
+        results = [ms.runner.RunnerResult(None, result.error_msg) for result in built]
+        for index, future in zip(usable, self.runner.run(inputs), strict=True):
+            results[index] = future.result()
+            shutil.rmtree(Path(str(built[index].artifact_path)).parent)
+        return results
+
+    def _commit(self, entry: Any, known: set[int], candidates: Sequence[Any], results: Sequence[Any]) -> None:
+        """Put those that ran, and were not known, into the database."""
+        for found, result in zip(candidates, results, strict=True):
             if result.error_msg is not None:
                 logger.warning("a candidate %s", result.error_msg)
                 continue
-            found = candidates[index]
-            self.database.commit_tuning_record(
-                ms.database.TuningRecord(found.sch.trace, entry, result.run_secs, self.target, found.args_info)
-            )
+            key = _key(found)
+            if key not in known:
+                known.add(key)
+                self.database.commit_tuning_record(
+                    ms.database.TuningRecord(found.sch.trace, entry, result.run_secs, self.target, found.args_info)
+                )
 
-    def _search(self, name: str, module: Any, count: int) -> None:
+    def _search(self, name: str, module: Any, entry: Any, known: set[int], count: int) -> None:
         strategy = ms.search_strategy.EvolutionarySearch(**_SEARCH)
+        callbacks = [
+            _Committing(partial(self._commit, entry, known)),
+            ms.measure_callback.RemoveBuildArtifact(),
+            ms.measure_callback.UpdateCostModel(),
+        ]
         ms.tune.tune_tasks(
-            tasks=[self._context(name, module, strategy)],
+            tasks=[self._context(name, module, strategy, self.seed)],
             task_weights=[1.0],
             work_dir="",
             max_trials_global=count,
@@ -151,9 +183,25 @@ class Collector:
             runner=self.runner,
             database=self.database,
             cost_model=self.cost_model(),
+            measure_callbacks=callbacks,
         )
 
 
-def _remove(library: Path) -> None:
-    library.unlink()
-    library.parent.rmdir()
+@derived_object
+class _Committing(ms.measure_callback.PyMeasureCallback):  # type: ignore[misc]  # TVM has no types
+    """Hands what a search has measured on."""
+
+    def __init__(self, commit: Callable[[Sequence[Any], Sequence[Any]], None]) -> None:
+        super().__init__()
+        self._commit = commit
+
+    def apply(
+        self, task_scheduler: Any, task_id: int, measure_candidates: Any, builder_results: Any, runner_results: Any
+    ) -> None:
+        """TVM calls this after each batch."""
+        self._commit(list(measure_candidates), list(runner_results))
+
+
+def _key(candidate: Any) -> int:
+    key: int = tvm_ffi.structural_hash(candidate.sch.mod)
+    return key

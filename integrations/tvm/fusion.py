@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import tvm
 import tvm_ffi
 from tvm import relax, tirx
 from tvm.ir import Constant
 
 from costmodel.integrations.tvm.relax_reader import with_unique_names
+from costmodel.integrations.tvm.workloads import stages_of_fusion
 
 __all__ = ["FusedGroup", "fused_groups", "task_key"]
 
@@ -43,10 +43,7 @@ def fused_groups(module: Any, target: Any, name: str) -> list[FusedGroup]:
         target: What it is compiled for.
         name: Its function that is the network.
     """
-    with target, tvm.transform.PassContext(opt_level=3):
-        spelt_out = _UNFUSED(with_unique_names(module, name))
-        fused = relax.transform.FuseOps()(spelt_out)
-        compiled = relax.transform.FuseTIR()(fused)
+    spelt_out, fused, compiled = stages_of_fusion(with_unique_names(module, name), target)
     functions = {var.name_hint: function for var, function in compiled.functions.items()}
     return [
         FusedGroup(task_key(functions[function]), sources)
@@ -54,17 +51,6 @@ def fused_groups(module: Any, target: Any, name: str) -> list[FusedGroup]:
         if isinstance(functions.get(function), tirx.PrimFunc)
     ]
 
-
-# What costmodel.integrations.tvm.workloads.legalised does, up to the fusion.
-_UNFUSED = tvm.transform.Sequential(
-    [
-        relax.transform.DecomposeOpsForInference(),
-        relax.transform.CanonicalizeBindings(),
-        relax.transform.LegalizeOps(),
-        relax.transform.AnnotateTIROpPattern(),
-        relax.transform.FoldConstant(),
-    ]
-)
 
 _Key = tuple[object, ...]
 """What is computed: a function or an operator, and what it is applied to."""

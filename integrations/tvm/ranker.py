@@ -103,7 +103,7 @@ class CandidateRanker:
 
     def log_times(self, candidates: Sequence[GraphFeatures]) -> Float[np.ndarray, "members candidates"]:
         """What each model says: natural logarithms of times that mean something relative to each other only."""
-        return np.stack([predict_log_times(member, candidates) for member in self._members])
+        return predict_log_times(self._members, candidates)
 
     def scores(self, candidates: Sequence[GraphFeatures]) -> Float[np.ndarray, "candidates"]:
         """The higher, the sooner to be measured: runs a unit of time, the exploration bonus included."""

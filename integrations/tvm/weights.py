@@ -15,6 +15,7 @@ from costmodel.errors import UnknownNameError, WeightsError
 from costmodel.files import replaced
 from costmodel.integrations.tvm.candidate import candidate_schema_hash
 from costmodel.integrations.tvm.model import CandidateModel, CandidateModelConfig
+from costmodel.pretrained.members import restored_members, tensors_of
 
 __all__ = ["DEFAULT_WEIGHTS", "CandidateWeights", "find_weights", "load_weights", "save_weights"]
 
@@ -63,14 +64,9 @@ def save_weights(members: Sequence[CandidateModel], path: str | Path, provenance
         members=len(members),
         provenance=provenance or {},
     )
-    tensors = {
-        f"{index}.{name}": tensor.detach().contiguous().clone()
-        for index, member in enumerate(members)
-        for name, tensor in member.state_dict().items()
-    }
     try:
         with replaced(Path(path)) as partial:
-            save_file(tensors, partial, {_KEY: about.model_dump_json()})
+            save_file(tensors_of(members, ""), partial, {_KEY: about.model_dump_json()})
     except (OSError, SafetensorError) as error:
         raise WeightsError(
             f"cannot write the cost model {path}: {error}. Make room, or choose another place."
@@ -94,19 +90,10 @@ def load_weights(name_or_path: str | Path) -> tuple[tuple[CandidateModel, ...], 
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # safe_open is no mapping
     except (OSError, SafetensorError) as error:
         raise WeightsError(f"{path} cannot be read as weights ({error}); copy the file again.") from error
-    members = []
-    for index in range(about.members):
-        member = CandidateModel(about.model)
-        prefix = f"{index}."
-        state = {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
-        try:
-            member.load_state_dict(state)
-        except RuntimeError as error:
-            raise WeightsError(
-                f"{path} does not hold the model that its header describes; copy the file again."
-            ) from error
-        members.append(member.eval())
-    return tuple(members), about
+    try:
+        return restored_members(tensors, "", about.members, lambda: CandidateModel(about.model)), about
+    except RuntimeError as error:
+        raise WeightsError(f"{path} does not hold the model that its header describes; copy the file again.") from error
 
 
 def find_weights(name_or_path: str | Path) -> Path:

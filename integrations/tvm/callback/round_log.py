@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
 from costmodel.errors import UsageError
-from costmodel.files import sync_folder
+from costmodel.files import append_durably, split_torn_line, sync_folder
 from costmodel.integrations.tvm.callback.task_progress import Round
 
 __all__ = ["RoundLog"]
@@ -58,23 +57,15 @@ class RoundLog:
     def _append(self, line: bytes) -> None:
         # Opened for each round: a handle kept open would go to every process that a builder starts.
         descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-        length = os.fstat(descriptor).st_size
         try:
-            while line:
-                line = line[os.write(descriptor, line) :]
-            os.fsync(descriptor)
-        except OSError:
-            with suppress(OSError):  # the next run removes what is left of the line
-                os.ftruncate(descriptor, length)
-            raise
+            append_durably(descriptor, line)
         finally:
             os.close(descriptor)
 
     def _remove_torn_line(self) -> None:
         content = self._path.read_bytes()
-        end = content.rfind(b"\n") + 1
-        torn = content[end:]
+        complete, torn = split_torn_line(content)
         if content and not (content.startswith(_FIRST_KEY) or _FIRST_KEY.startswith(content)):
             raise UsageError(f"{self._path} is not a log of tuning rounds; choose another place, or move it away.")
         if torn:
-            os.truncate(self._path, end)
+            os.truncate(self._path, len(complete))

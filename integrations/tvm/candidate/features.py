@@ -83,7 +83,7 @@ _ACCESSES_AT = _STATEMENTS_AT + len(_STATEMENT_NAMES)
 NUM_FEATURES = _ACCESSES_AT + len(_ACCESS_NAMES)
 """Loops, statements and accesses have columns of their own, zero in the rows of the others."""
 
-_VERSION = 1
+_VERSION = 2
 """To be raised whenever a feature of the same name is computed otherwise."""
 
 
@@ -211,7 +211,7 @@ def _statement_row(
     ]
     values = np.concatenate(
         [
-            8 * _log(np.array(sizes, dtype=np.float64)) / 2,
+            4 * _log(np.array(sizes, dtype=np.float64)),
             [statement.is_update, statement.has_condition],
             _log(
                 np.array(

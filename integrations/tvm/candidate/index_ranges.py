@@ -40,6 +40,11 @@ class IndexRanges:
         return cls(values)
 
     @property
+    def first(self) -> float:
+        """Its value where all loops are at 0."""
+        return float(self.values[0, 0])
+
+    @property
     def strides(self) -> Float[np.ndarray, "loops"]:
         """What the first step of each loop adds."""
         return self.values[0, 1:] - self.values[0, 0]

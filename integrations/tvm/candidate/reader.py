@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float
 from tvm import tirx
 from tvm.ir import Call, Var
 from tvm.ir.expr import TensorLoad
@@ -54,13 +55,13 @@ class _Place:
         loops: Loops around it that run more than once.
         unroll_steps: Limit for unrolling that is in force.
         has_condition: Whether it is skipped now and then.
-        bindings: What is computed for the variables of the blocks around it.
+        bound: Variables of the blocks around it.
     """
 
     loops: tuple[int, ...] = ()
     unroll_steps: int = 0
     has_condition: bool = False
-    bindings: tuple[Any, ...] = ()
+    bound: tuple[Any, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,13 +110,13 @@ class _Reader:
 
     def read_realize(self, realize: Any, place: _Place) -> None:
         block = realize.block
-        bindings = tuple(realize.iter_values)
-        for variable, value in zip(block.iter_vars, bindings, strict=True):
+        for variable, value in zip(block.iter_vars, realize.iter_values, strict=True):
             self._values[variable.var] = value
             if int(variable.iter_type) == tirx.IterVar.CommReduce:
                 self._reducing.add(variable.var)
         condition = _number(realize.predicate) != 1
-        inside = replace(place, has_condition=place.has_condition or condition, bindings=(*place.bindings, *bindings))
+        bound = (*place.bound, *(variable.var for variable in block.iter_vars))
+        inside = replace(place, has_condition=place.has_condition or condition, bound=bound)
         if block.init is not None:
             self.read(block.init, inside)
         self.read(block.body, inside)
@@ -136,11 +137,14 @@ class _Reader:
         ranges = _Ranges(place.loops, extents, self._loops, self._values)
         read = [self._access(load.source, load.indices, ranges, is_store=False) for load in loads]
         written = self._access(store.buffer, store.indices, ranges, is_store=True)
-        for value in place.bindings:
-            ranges.of(value)  # what no access asks for is computed all the same
+        for variable in place.bound:
+            ranges.of(variable)  # what no access asks for is computed all the same
         reduces = self._reduces(place.loops, ranges)
         is_update = any(
-            access.buffer == written.buffer and (access.strides == written.strides).all() for access in read
+            access.buffer == written.buffer
+            and access.first == written.first
+            and (access.strides == written.strides).all()
+            for access in read
         )
         self.graph.statements.append(
             Statement(
@@ -165,22 +169,28 @@ class _Reader:
         buffer = self._buffers.get(variable) or self._add_buffer(variable)
         strides = np.zeros(ranges.loops)
         unique = np.ones(ranges.loops + 1)
-        contiguous = 1.0
-        lines = unique
+        run = unique  # elements one after the other, from the last dimension on
+        span = unique  # elements from the first to the last
+        is_whole = np.ones(ranges.loops + 1, dtype=bool)
+        contiguous, first = 1.0, 0.0
         for size, index in zip(reversed(buffer.shape), reversed(list(indices)), strict=True):
             found = ranges.of(index)
             counts = np.clip(found.counts, 1, size)
-            # Lines run along the last dimension.
-            lines = np.ceil(counts * buffer.item_bytes / _LINE_BYTES) if contiguous == 1.0 else lines * counts
-            strides = strides + found.strides * contiguous
             unique = unique * counts
+            run = np.where(is_whole, unique, run)
+            is_whole = is_whole & (counts == size)
+            span = span + (counts - 1) * contiguous
+            strides = strides + found.strides * contiguous
+            first += found.first * contiguous
             contiguous *= size
+        lines = np.minimum(unique / run * _lines(run, buffer), _lines(span, buffer))
         return Access(
             buffer.number,
             is_store,
             buffer.item_bytes,
             contiguous * buffer.item_bytes,
             buffer.is_argument,
+            first,
             strides,
             unique * buffer.item_bytes,
             lines,
@@ -188,11 +198,17 @@ class _Reader:
 
     def _add_buffer(self, variable: Any) -> _Buffer:
         # A dimension that is only known later counts as one element.
-        shape = tuple(_number(size) or 1 for size in variable.shape) or (1,)
+        shape = tuple(_number(size) or 1 for size in variable.shape)
         item_bytes = max(int(variable.dtype.bits if hasattr(variable.dtype, "bits") else 32) // 8, 1)
         found = _Buffer(len(self._buffers), item_bytes, shape, variable in self._arguments)
         self._buffers[variable] = found
         return found
+
+
+def _lines(elements: Float[np.ndarray, "loops+1"], buffer: _Buffer) -> Float[np.ndarray, "loops+1"]:
+    """Cache lines that so many elements in a row take."""
+    lines: Float[np.ndarray, "loops+1"] = np.ceil(elements * buffer.item_bytes / _LINE_BYTES)
+    return lines
 
 
 _STATEMENTS: Mapping[type, Callable[[_Reader, Any, _Place], None]] = {
@@ -291,7 +307,7 @@ _COUNTED: Mapping[type, str] = {
     tirx.Max: "comparisons",
     tirx.Select: "comparisons",
 }
-_CHOICE = "tirx.if_then_else"
+_CHOICE = "prim.if_then_else"
 
 
 def _count(expression: Any, operations: Operations, loads: list[Any]) -> None:

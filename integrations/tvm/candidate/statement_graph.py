@@ -77,6 +77,7 @@ class Access:
         item_bytes: Size of an element.
         buffer_bytes: Size of the whole buffer.
         is_argument: Whether the buffer comes from outside.
+        first: Which element of the buffer it is where all loops are at 0.
         strides: Elements between one run of each loop and its next.
         unique_bytes: Bytes it touches while the loops from the d-th inwards run, d from 0.
         lines: Cache lines it touches meanwhile.
@@ -87,6 +88,7 @@ class Access:
     item_bytes: int
     buffer_bytes: float
     is_argument: bool
+    first: float
     strides: Float[np.ndarray, "loops"]
     unique_bytes: Float[np.ndarray, "loops+1"]
     lines: Float[np.ndarray, "loops+1"]

@@ -153,7 +153,8 @@ def _unrolled(loops: list[Loop], steps: int) -> Bool[np.ndarray, "loops"]:
             unrolled[place] = True
             continue
         product *= loop.extent
-        if product > max(steps, 1) or loop.kind not in (LoopKind.SERIAL, LoopKind.UNROLLED):
+        fits = loop.kind is LoopKind.SERIAL and product <= max(steps, 1)
+        if not fits and loop.kind is not LoopKind.UNROLLED:
             break
         unrolled[place] = True
     return unrolled

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from math import isfinite
 
 import numpy as np
+from jaxtyping import Float, Int
 
 from costmodel.errors import UsageError
 from costmodel.integrations.tvm.learning.metrics import pair_accuracy, top_k_score
@@ -14,7 +15,22 @@ from costmodel.integrations.tvm.model import CandidateModel
 from costmodel.integrations.tvm.ranker import CandidateRanker
 from costmodel.integrations.tvm.records import TaskRecords
 
-__all__ = ["LEAST_REST", "MeanScore", "TaskScore", "mean_scores", "score_task"]
+__all__ = [
+    "LEAST_REST",
+    "MeanScore",
+    "Order",
+    "Rows",
+    "TaskScore",
+    "mean_scores",
+    "order_of_members",
+    "score_order",
+    "score_task",
+]
+
+Rows = Int[np.ndarray, "candidates"]
+
+Order = Callable[[Rows, Rows], Float[np.ndarray, "candidates"]]
+"""Given the rows that were measured, and those to put in order: a number for each of these, the least is fastest."""
 
 LEAST_REST = 2
 """Candidates that have to be left to score a task on: one alone has no order."""
@@ -73,7 +89,35 @@ def score_task(
     Args:
         members: The models; left as they are.
         task: All its candidates.
-        measured: How many of them, drawn at random, the models learn from; the others are what they are scored on.
+        measured: As for :func:`score_order`, like all that follow.
+        seeds: Likewise.
+        seed: Likewise.
+
+    Raises:
+        UsageError: There are fewer than :data:`LEAST_REST` others, or a number makes no sense.
+    """
+    return score_order(order_of_members(members, task), task, measured, seeds=seeds, seed=seed)
+
+
+def order_of_members(members: Sequence[CandidateModel], task: TaskRecords) -> Order:
+    """How models put the candidates of a task in order; they are left as they are."""
+
+    def order(learned: Rows, rest: Rows) -> Float[np.ndarray, "candidates"]:
+        ranker = CandidateRanker(members)
+        known = task.subset(learned.tolist())
+        ranker.learn(task.name, known.candidates, known.run_secs.tolist())
+        return np.asarray(ranker.log_times(task.subset(rest.tolist()).candidates).mean(axis=0))
+
+    return order
+
+
+def score_order(order: Order, task: TaskRecords, measured: int = 0, *, seeds: int = 3, seed: int = 0) -> TaskScore:
+    """Score whatever puts candidates in order.
+
+    Args:
+        order: What does.
+        task: All its candidates.
+        measured: How many of them, drawn at random, are learned from; the others are what is scored.
         seeds: How often that is done, each time with another draw; once where there is nothing to draw.
         seed: Of the first draw.
 
@@ -88,7 +132,7 @@ def score_task(
             f"from and {LEAST_REST} to score on."
         )
     draws = range(seed, seed + (seeds if measured else 1))
-    scores = np.array([_scores(members, task, measured, draw) for draw in draws]).mean(axis=0)
+    scores = np.array([_scores(order, task, measured, draw) for draw in draws]).mean(axis=0)
     accuracy, top_1, top_5 = map(float, scores)
     return TaskScore(task.name, task.kind, len(task), measured, accuracy if isfinite(accuracy) else None, top_1, top_5)
 
@@ -119,16 +163,12 @@ def _mean(kind: str | None, measured: int, scores: Sequence[TaskScore]) -> MeanS
     )
 
 
-def _scores(
-    members: Sequence[CandidateModel], task: TaskRecords, measured: int, seed: int
-) -> tuple[float, float, float]:
+def _scores(order: Order, task: TaskRecords, measured: int, seed: int) -> tuple[float, float, float]:
     rows = np.random.default_rng(seed).permutation(len(task))
-    learned, rest = task.subset(rows[:measured].tolist()), task.subset(rows[measured:].tolist())
-    ranker = CandidateRanker(members)
-    ranker.learn(task.name, learned.candidates, learned.run_secs.tolist())
-    predicted = ranker.log_times(rest.candidates).mean(axis=0)
+    learned, rest = rows[:measured], rows[measured:]
+    predicted, run_secs = order(learned, rest), task.run_secs[rest]
     return (
-        pair_accuracy(predicted, rest.run_secs),
-        top_k_score(predicted, rest.run_secs, 1),
-        top_k_score(predicted, rest.run_secs, 5),
+        pair_accuracy(predicted, run_secs),
+        top_k_score(predicted, run_secs, 1),
+        top_k_score(predicted, run_secs, 5),
     )

@@ -103,14 +103,17 @@ def fit_candidates(
 
 
 @torch.no_grad()
-def predict_log_times(model: CandidateModel, candidates: Sequence[GraphFeatures]) -> Float[np.ndarray, "candidates"]:
+def predict_log_times(
+    members: Sequence[CandidateModel], candidates: Sequence[GraphFeatures]
+) -> Float[np.ndarray, "members candidates"]:
     """Natural logarithm of each candidate's time, milliseconds as far as the target is the one of training."""
-    model.eval()
-    parts = [
-        model(collate(candidates[start : start + _CANDIDATES_A_FORWARD])).numpy()
-        for start in range(0, len(candidates), _CANDIDATES_A_FORWARD)
-    ]
-    return np.concatenate(parts).astype(np.float64) if parts else np.zeros(0)
+    for member in members:
+        member.eval()
+    parts = [np.zeros((len(members), 0))]
+    for start in range(0, len(candidates), _CANDIDATES_A_FORWARD):
+        batch = collate(candidates[start : start + _CANDIDATES_A_FORWARD])
+        parts.append(np.stack([member(batch).numpy() for member in members]).astype(np.float64))
+    return np.concatenate(parts, axis=1)
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from costmodel.integrations.tvm.learning.fitting import CandidateFitConfig, fit_
 from costmodel.integrations.tvm.model import CandidateModel, CandidateModelConfig
 from costmodel.integrations.tvm.records import TaskRecords
 from costmodel.integrations.tvm.weights import load_weights, save_weights
+from costmodel.pretrained.members import fingerprint_of
 
 __all__ = ["TrainedMembers", "train_members", "usable_tasks"]
 
@@ -163,7 +164,7 @@ def _settings(
         **config.model_dump(mode="json"),
         "shape": shape.model_dump(mode="json"),
         "records": _hash_of_records(tasks),
-        "start_from": _hash_of_models(start_from),
+        "start_from": fingerprint_of(start_from),
     }
 
 
@@ -175,13 +176,4 @@ def _hash_of_records(tasks: Sequence[TaskRecords]) -> str:
         for candidate in task.candidates:
             digest.update(candidate.tokens.tobytes())
             digest.update(candidate.edges.tobytes())
-    return digest.hexdigest()
-
-
-def _hash_of_models(models: Sequence[CandidateModel]) -> str:
-    digest = hashlib.sha256()
-    for model in models:
-        for name, tensor in model.state_dict().items():
-            digest.update(name.encode())
-            digest.update(tensor.numpy().tobytes())
     return digest.hexdigest()

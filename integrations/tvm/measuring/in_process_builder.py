@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
@@ -39,6 +40,6 @@ def _built(build_input: BuilderInput) -> BuilderResult:
         module = RemoveWeightLayoutRewriteBlock(skip_tensor_rewrite=True)(build_input.mod)
         tvm.compile(module, target=build_input.target).export_library(str(path))
     except Exception as error:  # TVM's exceptions and the linker's share no base class but Exception
-        path.parent.rmdir()
+        shutil.rmtree(path.parent)
         return BuilderResult(None, f"does not compile: {last_line(error)}")
     return BuilderResult(str(path), None)

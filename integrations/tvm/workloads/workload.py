@@ -12,7 +12,7 @@ from tvm.s_tir.meta_schedule import relax_integration
 
 from costmodel.errors import UnsupportedModelError
 
-__all__ = ["Workload", "extract_tasks", "legalised"]
+__all__ = ["Workload", "extract_tasks", "legalised", "stages_of_fusion"]
 
 
 @dataclass(frozen=True)
@@ -45,19 +45,31 @@ class Workload:
 
 def legalised(module: Any, target: Any) -> Any:
     """A Relax module with its operators written out in TIR and fused, as MetaSchedule tunes them."""
-    passes = tvm.transform.Sequential(
-        [
-            relax.transform.DecomposeOpsForInference(),
-            relax.transform.CanonicalizeBindings(),
-            relax.transform.LegalizeOps(),
-            relax.transform.AnnotateTIROpPattern(),
-            relax.transform.FoldConstant(),
-            relax.transform.FuseOps(),
-            relax.transform.FuseTIR(),
-        ]
-    )
+    return stages_of_fusion(module, target)[-1]
+
+
+def stages_of_fusion(module: Any, target: Any) -> tuple[Any, Any, Any]:
+    """A Relax module on its way to tasks.
+
+    Returns:
+        It with its operators written out in TIR; with what runs together in one function of Relax; with each of those
+        functions as one of TIR.
+    """
     with target, tvm.transform.PassContext(opt_level=3):
-        return passes(module)
+        spelt_out = _SPELL_OUT(module)
+        grouped = relax.transform.FuseOps()(spelt_out)
+        return spelt_out, grouped, relax.transform.FuseTIR()(grouped)
+
+
+_SPELL_OUT = tvm.transform.Sequential(
+    [
+        relax.transform.DecomposeOpsForInference(),
+        relax.transform.CanonicalizeBindings(),
+        relax.transform.LegalizeOps(),
+        relax.transform.AnnotateTIROpPattern(),
+        relax.transform.FoldConstant(),
+    ]
+)
 
 
 def extract_tasks(module: Any, target: Any) -> Sequence[Any]:
