@@ -91,7 +91,7 @@ def collect(
     Output(form).write(CollectionReport(found))
     empty = [row.task for row in found if row.best_ms is None]
     if empty:
-        logger.warning("no candidate of %s could be measured; -v shows why.", ", ".join(empty))
+        logger.warning("no candidate of %s could be measured; -v says more.", ", ".join(empty))
         raise typer.Exit(FAILURE)
 
 

@@ -83,7 +83,8 @@ def train(
     save_weights(trained.members, output, _provenance(tasks, measured_on, config, trained, start_from))
     checkpoint.unlink(missing_ok=True)
     losses = ", ".join(f"{loss:.3f}" for loss in trained.final_losses)
-    say(f"{members} members that learned from {_count(tasks)} are in {output}; their final losses: {losses}")
+    learned = f"learned from {_counted(sum(map(len, tasks)), 'candidate')} of {_counted(len(tasks), 'task')}"
+    say(f"{output} has {_counted(members, 'member')} that {learned}; final loss of each: {losses}")
 
 
 def _started(start_from: str | None, dim: int | None, depth: int | None) -> tuple[CandidateModel, ...]:
@@ -160,5 +161,5 @@ def _provenance(
     }
 
 
-def _count(tasks: Sequence[TaskRecords]) -> str:
-    return f"{sum(map(len, tasks))} candidates of {len(tasks)} task{'s' if len(tasks) > 1 else ''}"
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

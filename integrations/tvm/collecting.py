@@ -196,10 +196,15 @@ class _Committing(ms.measure_callback.PyMeasureCallback):  # type: ignore[misc] 
         self._commit = commit
 
     def apply(
-        self, task_scheduler: Any, task_id: int, measure_candidates: Any, builder_results: Any, runner_results: Any
+        self,
+        task_scheduler: Any,  # noqa: ARG002  # TVM's signature
+        task_id: int,  # noqa: ARG002
+        measure_candidates: Sequence[Any],
+        builder_results: Sequence[Any],  # noqa: ARG002  # a failed build has a failed run
+        runner_results: Sequence[Any],
     ) -> None:
         """TVM calls this after each batch."""
-        self._commit(list(measure_candidates), list(runner_results))
+        self._commit(measure_candidates, runner_results)
 
 
 def _key(candidate: Any) -> int:

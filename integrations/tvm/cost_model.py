@@ -108,7 +108,8 @@ class _Scorer:
         rows = [row for row, found in enumerate(features) if found is not None]
         if rows:
             scores[rows] = self._ranker.scores([found for found in features if found is not None])
-        return np.nan_to_num(scores, nan=_WORST, posinf=_WORST, neginf=_WORST)
+        finite: Float[np.ndarray, "candidates"] = np.nan_to_num(scores, nan=_WORST, posinf=_WORST, neginf=_WORST)
+        return finite
 
     def _known(self, candidate: Any) -> GraphFeatures | None:
         """Features of a candidate; ``None`` if it cannot be read."""

@@ -118,9 +118,10 @@ def test_help_imports_nothing_heavy(arguments):
 
 
 def test_listing_the_plugins_imports_the_modules_of_their_commands_alone():
-    beneath = {name for name in imported_by("--help") if name.startswith("costmodel.calibration.")}
-    assert "costmodel.calibration.cli.calibrate" in beneath
-    assert all(name.startswith("costmodel.calibration.cli") for name in beneath)
+    rooms = ("costmodel.calibration", "costmodel.integrations")
+    beneath = {name for name in imported_by("--help") if name.startswith(tuple(f"{room}." for room in rooms))}
+    assert {"costmodel.calibration.cli.calibrate", "costmodel.integrations.cli.collect"} <= beneath
+    assert all(name.startswith(tuple(f"{room}.cli" for room in rooms)) for name in beneath)
 
 
 def test_platforms_imports_nothing_heavy():

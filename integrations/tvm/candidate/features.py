@@ -66,7 +66,7 @@ _LOOP_NAMES = (
     ),
 )
 _STATEMENT_NAMES = (
-    *("additions", "products", "divisions", "functions", "comparisons", "choices", "lanes", "width over lanes"),
+    *("additions", "products", "divisions", "functions", "comparisons", "choices", "lanes", "lanes of transfers"),
     *("is update", "has condition", "runs", "vector width", "unroll limit", "unrolled product", "loads", "loops"),
     *(f"{what} of loop {place}" for what in ("extent", "reduction", "unrolling") for place in range(_INNER)),
     *(f"bytes within {level} loops" for level in range(_LEVELS)),
@@ -83,7 +83,7 @@ _ACCESSES_AT = _STATEMENTS_AT + len(_STATEMENT_NAMES)
 NUM_FEATURES = _ACCESSES_AT + len(_ACCESS_NAMES)
 """Loops, statements and accesses have columns of their own, zero in the rows of the others."""
 
-_VERSION = 2
+_VERSION = 3
 """To be raised whenever a feature of the same name is computed otherwise."""
 
 
@@ -207,7 +207,7 @@ def _statement_row(
     found = statement.operations
     sizes = [
         *(found.additions, found.products, found.divisions, found.functions, found.comparisons),
-        *(found.choices, nest.lanes, nest.vector_width / nest.lanes),
+        *(found.choices, nest.lanes, nest.lanes_of_transfers),
     ]
     values = np.concatenate(
         [

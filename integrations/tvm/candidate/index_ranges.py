@@ -47,19 +47,21 @@ class IndexRanges:
     @property
     def strides(self) -> Float[np.ndarray, "loops"]:
         """What the first step of each loop adds."""
-        return self.values[0, 1:] - self.values[0, 0]
+        strides: Float[np.ndarray, "loops"] = self.values[0, 1:] - self.values[0, 0]
+        return strides
 
     @property
     def counts(self) -> Float[np.ndarray, "loops+1"]:
         """How many integers there are between the ends, by the first of the loops that run."""
-        return self.values[2] - self.values[1] + 1
+        counts: Float[np.ndarray, "loops+1"] = self.values[2] - self.values[1] + 1
+        return counts
 
     @property
-    def innermost_loop(self) -> int:
-        """How many loops, from the outermost, there are up to the last that changes it."""
+    def changed_by(self) -> tuple[int, int]:
+        """The first loop that changes it, and the one after the last; (0, 0) if none does."""
         low, high = self.values[1:]
-        changes = (np.diff(low) != 0) | (np.diff(high) != 0) | (self.strides != 0)
-        return int(np.flatnonzero(changes)[-1]) + 1 if changes.any() else 0
+        changes = np.flatnonzero((np.diff(low) != 0) | (np.diff(high) != 0) | (self.strides != 0))
+        return (int(changes[0]), int(changes[-1]) + 1) if len(changes) else (0, 0)
 
     def __add__(self, other: IndexRanges) -> IndexRanges:
         return IndexRanges(self.values + other.values)

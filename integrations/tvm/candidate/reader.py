@@ -137,9 +137,9 @@ class _Reader:
         ranges = _Ranges(place.loops, extents, self._loops, self._values)
         read = [self._access(load.source, load.indices, ranges, is_store=False) for load in loads]
         written = self._access(store.buffer, store.indices, ranges, is_store=True)
+        reduces = self._reduces(place.loops, ranges)
         for variable in place.bound:
             ranges.of(variable)  # what no access asks for is computed all the same
-        reduces = self._reduces(place.loops, ranges)
         is_update = any(
             access.buffer == written.buffer
             and access.first == written.first
@@ -234,7 +234,7 @@ class _Ranges:
         self.loops = len(loops)
         self.seen: set[Any] = set()
         """Variables that an index depends on."""
-        self.divisions: list[int] = []
+        self.divisions: list[tuple[int, int]] = []
         """See :class:`Statement`."""
         self._place = {loop: place for place, loop in enumerate(loops)}
         self._extents = extents
@@ -256,7 +256,8 @@ class _Ranges:
             divisor = _number(expression.b)
             if divisor:
                 divided = self.of(expression.a)
-                self.divisions.append(divided.innermost_loop)
+                if divisor & (divisor - 1):  # a power of two is a shift
+                    self.divisions.append(divided.changed_by)
                 return division(divided, divisor)
         if kind is tirx.Cast:
             return self.of(expression.value)

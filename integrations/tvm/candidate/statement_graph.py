@@ -102,8 +102,9 @@ class Statement:
         loops: Indices of those loops, the outermost first.
         reduces: For each of them whether it adds to the same element again.
         operations: What one execution computes, but for its indices.
-        divisions: For each integer quotient or rest in its indices, how many of the loops, from the outermost, it is
-            done in: not in those further in, which do not change it.  One takes tens of cycles.
+        divisions: For each integer quotient or rest in its indices the first loop that changes it, and the one after
+            the last: it is not done again in those further in.  One takes several cycles, unless by a power of two:
+            those are left out.
         accesses: What it reads, in order, then what it writes.
         is_update: Whether it reads what it writes.
         has_condition: Whether some executions are skipped, where the loops overrun.
@@ -113,7 +114,7 @@ class Statement:
     loops: tuple[int, ...]
     reduces: tuple[bool, ...]
     operations: Operations
-    divisions: tuple[int, ...]
+    divisions: tuple[tuple[int, int], ...]
     accesses: tuple[Access, ...]
     is_update: bool
     has_condition: bool

@@ -69,12 +69,14 @@ class Nest:
 
     @property
     def lanes(self) -> float:
-        """Elements that one vector instruction processes.
+        """Elements that one vector instruction computes; a vector whose width is none of the processor's is padded."""
+        return float(self.vector_width / np.ceil(self.vector_width / _MOST_LANES))
 
-        Compilers take a vector whose width is no power of two to pieces.
-        """
-        width = int(self.vector_width)
-        return float(min(width, _MOST_LANES)) if width & (width - 1) == 0 else 1.0
+    @property
+    def lanes_of_transfers(self) -> float:
+        """Elements that one instruction loads or stores, on average: nothing is padded there, 7 are 4, 2 and 1."""
+        whole, rest = divmod(int(self.vector_width), _MOST_LANES)
+        return self.vector_width / (whole + rest.bit_count())
 
     @property
     def executions(self) -> float:
@@ -101,7 +103,7 @@ class Nest:
         Unrolled loops keep in registers what fits there; so does a loop along which the element stays the same.
         """
         inner = len(self.extents) - int(np.argmin(np.append(self.unrolled[::-1], False)))
-        width = np.where(self.is_contiguous, _ITEM_BYTES * self.lanes, _ITEM_BYTES)
+        width = np.where(self.is_contiguous, _ITEM_BYTES * self.lanes_of_transfers, _ITEM_BYTES)
         fits = self.unique_bytes.sum(axis=0) <= _REGISTER_BYTES
         place = max(inner, int(np.argmax(fits)) if fits.any() else len(self.extents))
         return self._reloads(place) * np.ceil(self.unique_bytes[:, place] / width)
@@ -111,7 +113,7 @@ class Nest:
         """Whether vectors of an access are loaded or stored whole."""
         if not len(self.extents):
             return np.zeros(len(self.strides), dtype=bool)
-        contiguous: Bool[np.ndarray, "accesses"] = (np.abs(self.strides[:, -1]) == 1) & (self.lanes > 1)
+        contiguous: Bool[np.ndarray, "accesses"] = (np.abs(self.strides[:, -1]) == 1) & (self.vector_width > 1)
         return contiguous
 
     def misses(self, cache_bytes: float, footprint: Float[np.ndarray, "loops+1"]) -> Float[np.ndarray, "accesses"]:
@@ -122,7 +124,8 @@ class Nest:
         """
         fits = footprint <= cache_bytes
         place = int(np.argmax(fits)) if fits.any() else len(self.extents)
-        return self._reloads(place) * self.lines[:, place]
+        fetched: Float[np.ndarray, "accesses"] = self._reloads(place) * self.lines[:, place]
+        return fetched
 
     def _reloads(self, place: int) -> Float[np.ndarray, "accesses"]:
         """How often the loops from ``place`` inwards start with other elements than just before."""
@@ -131,9 +134,12 @@ class Nest:
         reloads: Float[np.ndarray, "accesses"] = self.outside[place - run]
         return reloads
 
-    def divided(self, divisions: tuple[int, ...]) -> float:
-        """How many integer quotients and rests are computed; see :class:`Statement`."""
-        return float(self.outside[list(divisions)].sum()) if divisions else 0.0
+    def divided(self, divisions: tuple[tuple[int, int], ...]) -> float:
+        """How many integer quotients and rests are computed; see :class:`Statement`.
+
+        Where all loops that change one are written out, the compiler computes it.
+        """
+        return sum(float(self.outside[last]) for first, last in divisions if not self.unrolled[first:last].all())
 
     def loop_steps(self) -> float:
         """How often a counter is raised and compared."""

@@ -146,7 +146,7 @@ class _Checkpoint:
                 ", ".join(differing),
             )
             return [], []
-        logger.info("%d members are there from an earlier run", len(members))
+        logger.info("members finished in an earlier run: %d", len(members))
         return list(members), list(losses)
 
     def write(self, members: Sequence[CandidateModel], losses: Sequence[float]) -> None:

@@ -44,7 +44,8 @@ class CpuTimeRunner(PyRunner):  # type: ignore[misc]  # TVM has no types
         self, visits: int = 3, *, run_secs: float = 0.005, slow_secs: float = 0.05, time_limit_s: float = 20.0
     ) -> None:
         super().__init__()
-        for name, value in dict(visits=visits, run_secs=run_secs, slow_secs=slow_secs, time_limit_s=time_limit_s).items():
+        numbers = {"visits": visits, "run_secs": run_secs, "slow_secs": slow_secs, "time_limit_s": time_limit_s}
+        for name, value in numbers.items():
             if value <= 0:
                 raise UsageError(f"expected {name} above 0, got {value}.")
         self.visits = visits
