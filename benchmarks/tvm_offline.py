@@ -1,19 +1,19 @@
 """How well candidates of tasks that were never trained on are put in order: NN-Former against TVM's and plain xgboost.
 
-    python benchmarks/tvm_offline.py fold RECORDS -o runs/tvm-offline --by kind [--fold 0]
+    python benchmarks/tvm_offline.py fold RECORDS... -o runs/tvm-offline --by kind [--fold 0] [--model NN-Former]
     python benchmarks/tvm_offline.py summary -o runs/tvm-offline
 
-``RECORDS`` is a folder that ``costmodel tvm collect`` filled.  ``fold`` holds out a few kinds of operators, or every
-fifth shape, trains everything on all other tasks, and puts the held-out candidates in order: without any measurement
-of their task, and after 32 random ones.  A fold that is there already is not computed again.  ``summary`` writes
-``benchmarks/results/tvm-offline.csv``.  Needs the ``tvm`` and ``bench`` extras.
+``RECORDS`` are folders that ``costmodel tvm collect`` filled, each of one target; times are compared within a task and
+target only.  ``fold`` holds out a few kinds of operators, or every fifth shape, trains a model on all other tasks, and
+puts the held-out candidates in order: without any measurement of their task, and after 32 random ones.  A model's fold
+that is there already is not computed again.  ``summary`` writes ``benchmarks/results/tvm-offline.csv``.  Needs the
+``tvm`` and ``bench`` extras.
 """
 
 from __future__ import annotations
 
 import argparse
 import csv
-import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -22,7 +22,6 @@ from typing import Any
 
 import numpy as np
 import torch
-import tvm
 from tvm.s_tir import meta_schedule as ms
 from tvm.s_tir.meta_schedule.cost_model.xgb_model import FeatureGroup, XGBModel
 from tvm.s_tir.meta_schedule.feature_extractor import PerStoreFeature
@@ -47,14 +46,15 @@ KIND_FOLDS = (
     ("conv7x7", "depthwise"),
     ("grouped", "transposed"),
 )
+SHAPES = [workload.name for workload in WORKLOADS]
 SHAPE_FOLDS = 5
 MEASURED = 32
 DRAWS = 3
 LEAST_CANDIDATES = 2 * MEASURED
 """Tasks with fewer have hardly anything to choose from."""
 
-MEMBERS = 2
-FIT = CandidateFitConfig(steps=1500)
+MEMBERS = 1
+FIT = CandidateFitConfig(steps=3200)
 
 
 @dataclass(frozen=True)
@@ -75,11 +75,13 @@ class Task:
         return np.log(self.records.run_secs)
 
 
-def read_tasks(folder: Path, target: Any) -> list[Task]:
-    """Every task that there are enough candidates of."""
+def read_tasks(folder: Path) -> list[Task]:
+    """Every task of one target that there are enough candidates of."""
     extractor = PerStoreFeature()
     tasks = []
-    for found in measured_tasks(open_database(folder), target, WORKLOADS):
+    database = open_database(folder)
+    target = database.get_all_tuning_records()[0].target
+    for found in measured_tasks(database, target, WORKLOADS):
         if len(found.candidates) < LEAST_CANDIDATES:
             continue
         context = ms.TuneContext(mod=found.module, target=target)
@@ -101,9 +103,7 @@ def nn_former(relations: Sequence[Relation], training: Sequence[Task], seed: int
     members = []
     for index in range(MEMBERS):
         torch.manual_seed(MEMBERS * seed + index)
-        config = CandidateModelConfig.of_size(
-            64, 2, ffn_ratio=2, dropout=0.0, layer_scale=None, heads=2 * len(relations), head_relations=tuple(relations)
-        )
+        config = CandidateModelConfig.of_size(64, 2, heads=len(relations), head_relations=tuple(relations))
         settings = FIT.model_copy(update={"seed": MEMBERS * seed + index})
         members.append(fit_candidates(CandidateModel(config), [task.records for task in training], settings))
 
@@ -181,22 +181,19 @@ MODELS: dict[str, Callable[[Sequence[Task], int], Orders]] = {
 }
 
 
-def scores(tasks: Sequence[Task], by: str, fold: int) -> Iterator[dict[str, Any]]:
-    """Everything that was held out in one fold, by every model, without and with measured candidates."""
-    held_out = [is_held_out(task.records, index, by, fold) for index, task in enumerate(tasks)]
-    training = [task for task, is_out in zip(tasks, held_out, strict=True) if not is_out]
-    for name, train in MODELS.items():
-        orders = train(training, fold)
-        for task in (task for task, is_out in zip(tasks, held_out, strict=True) if is_out):
-            for measured in (0, MEASURED):
-                score = score_order(orders(task), task.records, measured, seeds=DRAWS)
-                yield {"by": by, "fold": fold, "model": name, **asdict(score)}
-        print(f"{by} {fold}: {name}", flush=True)
+def scores(tasks: Sequence[Task], name: str, by: str, fold: int) -> Iterator[dict[str, Any]]:
+    """Everything that was held out in one fold, by one model, without and with measured candidates."""
+    orders = MODELS[name]([task for task in tasks if not is_held_out(task.records, by, fold)], fold)
+    for task in (task for task in tasks if is_held_out(task.records, by, fold)):
+        for measured in (0, MEASURED):
+            score = score_order(orders(task), task.records, measured, seeds=DRAWS)
+            yield {"by": by, "fold": fold, "model": name, **asdict(score)}
+    print(f"{by} {fold}: {name}", flush=True)
 
 
-def is_held_out(task: TaskRecords, index: int, by: str, fold: int) -> bool:
-    """Whether a task is tested on in a fold, and not trained on."""
-    return task.kind in KIND_FOLDS[fold] if by == "kind" else index % SHAPE_FOLDS == fold
+def is_held_out(task: TaskRecords, by: str, fold: int) -> bool:
+    """Whether a task is tested on in a fold, and not trained on; on every target."""
+    return task.kind in KIND_FOLDS[fold] if by == "kind" else SHAPES.index(task.name) % SHAPE_FOLDS == fold
 
 
 def summary(rows: Sequence[dict[str, str]]) -> None:
@@ -217,20 +214,21 @@ def main() -> None:
     """One fold, or all of them together."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("step", choices=["fold", "summary"])
-    parser.add_argument("records", type=Path, nargs="?")
+    parser.add_argument("records", type=Path, nargs="*")
     parser.add_argument("-o", "--run", type=Path, required=True)
     parser.add_argument("--by", choices=["kind", "shape"], default="kind")
     parser.add_argument("--fold", type=int, action="append", help="default: all")
-    parser.add_argument("--target", default='{"kind": "llvm", "num-cores": 1}', help="as TVM writes it, in JSON")
+    parser.add_argument("--model", action="append", choices=MODELS, help="default: all")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     arguments.run.mkdir(parents=True, exist_ok=True)
     if arguments.step == "fold":
-        tasks = read_tasks(arguments.records, tvm.target.Target(json.loads(arguments.target)))
+        tasks = [task for folder in arguments.records for task in read_tasks(folder)]
         for fold in arguments.fold or range(len(KIND_FOLDS) if arguments.by == "kind" else SHAPE_FOLDS):
-            path = arguments.run / f"{arguments.by}-{fold}.csv"
-            if not path.exists():
-                write(path, list(scores(tasks, arguments.by, fold)))
+            for name in arguments.model or MODELS:
+                path = arguments.run / f"{arguments.by}-{fold}-{name}.csv"
+                if not path.exists():
+                    write(path, list(scores(tasks, name, arguments.by, fold)))
         return
     rows = [row for path in sorted(arguments.run.glob("*-*.csv")) for row in csv.DictReader(path.open())]
     write(RESULTS, rows)

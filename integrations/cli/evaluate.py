@@ -15,7 +15,7 @@ from costmodel.cli.talk import tracked
 from costmodel.errors import DataError
 from costmodel.integrations.cli.interrupts import interruptible
 from costmodel.integrations.cli.options import RecordsArgument, TargetOption, TaskOption, matching
-from costmodel.integrations.cli.reading import read_folders
+from costmodel.integrations.cli.reading import read_folders, require_one_target
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -59,7 +59,8 @@ def evaluate(
     counts = sorted(set(measured or (0, 32)))
     scores = []
     with interruptible("stopped."):
-        tasks, _ = read_folders(records, target)
+        tasks, targets = read_folders(records, target)
+        require_one_target(targets)
         chosen = _large_enough(matching(tasks, task or "*"), counts)
         _warn_of_tasks_trained_on(chosen, about.provenance)
         with tracked(chosen, "scoring", few=0) as rest:

@@ -14,15 +14,16 @@ from costmodel.integrations.cli.options import parse_target
 if TYPE_CHECKING:
     from costmodel.integrations.tvm.records import TaskRecords
 
-__all__ = ["open_records", "read_folders", "target_of_records"]
+__all__ = ["open_records", "read_folders", "require_one_target", "target_of_records"]
 
 _FILES = ("database_workload.json", "database_tuning_record.json")
 
 
-def read_folders(folders: Sequence[Path], target: str | None) -> tuple[list[TaskRecords], Any]:
-    """The tasks of several folders by name, and the target that they were measured on.
+def read_folders(folders: Sequence[Path], target: str | None) -> tuple[list[TaskRecords], list[Any]]:
+    """The tasks of several folders by name, and the targets that they were measured on.
 
-    What several folders have of a task counts as one.
+    What several folders of one target have of a task counts as one; on another target it is another task, since times
+    are compared within a task only.
 
     Args:
         folders: Each with TVM's JSON database.
@@ -30,25 +31,43 @@ def read_folders(folders: Sequence[Path], target: str | None) -> tuple[list[Task
 
     Raises:
         UsageError: TVM knows no such target.
-        DataError: A folder holds no records, or damaged ones; the records are of several targets, or name none.
+        DataError: A folder holds no records, or damaged ones; its records are of several targets, or name none.
     """
     from costmodel.integrations.tvm.records import read_records
+    from costmodel.integrations.tvm.targets import as_json
     from costmodel.integrations.tvm.workloads import WORKLOADS
 
     typed = None if target is None else parse_target(target)
     for folder in folders:
         _require_files(folder)
-    tasks: dict[str, TaskRecords] = {}
+    tasks: dict[tuple[str, str], TaskRecords] = {}
+    targets: dict[str, Any] = {}
     with _counted("reading records", sum(map(_count_workloads, folders))) as advance:
         databases = [_with_records(folder) for folder in folders]
-        named = target_of_records(databases)
-        if typed is None and named is None:
-            raise DataError("the records do not name their target; say which one it is with --target.")
-        common = typed or named
+        if typed is not None:
+            target_of_records(databases)
         for database in databases:
-            for task in read_records(database, common, WORKLOADS, advance):
-                tasks[task.name] = tasks[task.name].joined(task) if task.name in tasks else task
-    return [tasks[name] for name in sorted(tasks)], common
+            measured_on = typed or target_of_records([database])
+            if measured_on is None:
+                raise DataError("the records do not name their target; say which one it is with --target.")
+            name_of_target = as_json(measured_on)
+            targets[name_of_target] = measured_on
+            for task in read_records(database, measured_on, WORKLOADS, advance):
+                key = task.name, name_of_target
+                tasks[key] = tasks[key].joined(task) if key in tasks else task
+    return [tasks[key] for key in sorted(tasks)], [targets[name] for name in sorted(targets)]
+
+
+def require_one_target(targets: Sequence[Any]) -> None:
+    """Check that scores will be of one target.
+
+    Raises:
+        DataError: There are several.
+    """
+    from costmodel.integrations.tvm.targets import as_json
+
+    if len(targets) > 1:
+        raise _several([as_json(target) for target in targets])
 
 
 def open_records(folder: Path) -> Any:
@@ -82,11 +101,15 @@ def target_of_records(databases: Sequence[Any]) -> Any:
     records = [record for database in databases for record in database.get_all_tuning_records()]
     targets = {as_json(record.target) if record.target else "none": record.target for record in records}
     if len(targets) > 1:
-        raise DataError(
-            f"the records are of {len(targets)} targets, whose times cannot be compared: {', '.join(sorted(targets))}. "
-            "Name folders of one target."
-        )
+        raise _several(sorted(targets))
     return next(iter(targets.values()), None)
+
+
+def _several(targets: Sequence[str]) -> DataError:
+    return DataError(
+        f"the records are of {len(targets)} targets, whose times cannot be compared: {', '.join(targets)}. "
+        "Name folders of one target."
+    )
 
 
 def _require_files(folder: Path) -> None:

@@ -57,18 +57,22 @@ def train(
     target: TargetOption = None,
 ) -> None:
     """Train the cost model's weights from tuning records."""
+    import torch
+
     from costmodel.integrations.tvm.learning import CandidateFitConfig
     from costmodel.integrations.tvm.learning.pretraining import train_members
     from costmodel.integrations.tvm.weights import save_weights
     from costmodel.training.progress import EpochProgress
 
+    # The graphs are small: more threads wait for each other, for minutes where other programs keep the cores busy.
+    torch.set_num_threads(1)
     started = _started(start_from, dim, depth)
     shape = started[0].config if started else _shape(dim or _DIM, depth or _DEPTH)
     _make_folder(output)
     config = CandidateFitConfig(steps=steps, seed=seed)
     checkpoint = output.with_name(f".{output.name}.partial")
     with interruptible("stopped. Members that are finished are kept; run the same command again to go on."):
-        tasks, measured_on = read_folders(records, target)
+        tasks, targets = read_folders(records, target)
         tasks = _to_learn_from(tasks, without or ())
         with EpochProgress(members, steps, visible=wants_progress()) as bar:
             trained = train_members(
@@ -80,7 +84,7 @@ def train(
                 checkpoint=checkpoint,
                 on_step=lambda member, step, _: bar.advance(member, step, {}),
             )
-    save_weights(trained.members, output, _provenance(tasks, measured_on, config, trained, start_from))
+    save_weights(trained.members, output, _provenance(tasks, targets, config, trained, start_from))
     checkpoint.unlink(missing_ok=True)
     losses = ", ".join(f"{loss:.3f}" for loss in trained.final_losses)
     learned = f"learned from {_counted(sum(map(len, tasks)), 'candidate')} of {_counted(len(tasks), 'task')}"
@@ -142,7 +146,7 @@ def _to_learn_from(tasks: Sequence[TaskRecords], without: Sequence[str]) -> list
 
 def _provenance(
     tasks: Sequence[TaskRecords],
-    target: Any,
+    targets: Sequence[Any],
     config: CandidateFitConfig,
     trained: TrainedMembers,
     start_from: str | None,
@@ -152,7 +156,7 @@ def _provenance(
     return {
         "tasks": [task.name for task in tasks],
         "candidates": sum(map(len, tasks)),
-        "target": as_json(target),
+        "targets": [as_json(target) for target in targets],
         "versions": {package: version(package) for package in ("nnformer-costmodel", "apache-tvm", "torch")},
         "fit": config.model_dump(mode="json", exclude={"seed"}),
         "start_from": start_from,

@@ -38,7 +38,6 @@ class CandidateFitConfig(BaseModel):
         warmup: Share of the steps spent warming up.
         clip_norm: Gradients are scaled down to this norm.
         average_decay: Decay of the exponential moving average of the weights that is kept.
-        absolute_weight: Weight of the error of log times as such, beside order and differences within a task.
         seed: Of what is drawn.
     """
 
@@ -53,7 +52,6 @@ class CandidateFitConfig(BaseModel):
     warmup: float = Field(default=0.05, ge=0, lt=1)
     clip_norm: float = Field(default=1.0, gt=0)
     average_decay: float = Field(default=0.998, ge=0, lt=1)
-    absolute_weight: float = Field(default=0.1, ge=0)
     seed: int = 0
 
 
@@ -84,8 +82,6 @@ def fit_candidates(
         batch, measured, task = _step_batch([examples[index] for index in chosen], config.candidates_a_task, rng)
         log_time = model(batch)
         loss = ranking_loss(log_time, measured, task) + centred_huber(log_time, measured, task)
-        if config.absolute_weight:
-            loss = loss + config.absolute_weight * torch.nn.functional.huber_loss(log_time, measured, delta=0.5)
         for group in optimizer.param_groups:
             group["lr"] = group["peak"] * _schedule(step, config)
         optimizer.zero_grad(set_to_none=True)
@@ -106,7 +102,7 @@ def fit_candidates(
 def predict_log_times(
     members: Sequence[CandidateModel], candidates: Sequence[GraphFeatures]
 ) -> Float[np.ndarray, "members candidates"]:
-    """Natural logarithm of each candidate's time, milliseconds as far as the target is the one of training."""
+    """Natural logarithms of times, which mean something relative to those of the same task only."""
     for member in members:
         member.eval()
     parts = [np.zeros((len(members), 0))]

@@ -31,7 +31,11 @@ class CandidateModelConfig(BaseModel):
     def of_size(cls, dim: int, depth: int, **trunk: object) -> CandidateModelConfig:
         """A model of that width and depth; ``trunk`` has other fields of :class:`costmodel.model.NNFormerConfig`."""
         sizes = {"num_op_types": max(NodeType) + 1, "num_features": NUM_FEATURES, "dim": dim, "depth": depth}
-        return cls(trunk=NNFormerConfig.model_validate({**sizes, **trunk}))
+        return cls(trunk=NNFormerConfig.model_validate({**sizes, **_SHALLOW, **trunk}))
+
+
+_SHALLOW = {"ffn_ratio": 2, "dropout": 0.0, "layer_scale": None}
+"""Two blocks train without the paper's scales; a dropout of .2 put candidates of unseen kinds in no better order."""
 
 
 class CandidateModel(nn.Module):

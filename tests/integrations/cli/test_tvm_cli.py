@@ -548,11 +548,27 @@ def test_a_folder_without_records_or_with_damaged_ones(run, weights, records, co
 
 
 @needs_tvm
-@pytest.mark.parametrize("typed", [(), ("--target", "llvm")])
-def test_records_of_two_targets_are_not_mixed(run, records, write_records, typed):
+def test_weights_learn_from_two_targets_a_task_on_each(run, records, write_records):
     write_records("other", cores=2)
+    alone = run("train", records, "-o", "alone.safetensors", *TINY)
 
-    done = run("train", records, "other", "-o", WEIGHTS, *TINY, *typed)
+    done = run("train", records, "other", "-o", WEIGHTS, *TINY)
+
+    assert (alone.code, done.code) == (0, 0)
+    from costmodel.integrations.tvm.weights import load_weights
+
+    provenance = [load_weights(path)[1].provenance for path in ("alone.safetensors", WEIGHTS)]
+    assert [len(found["targets"]) for found in provenance] == [1, 2]
+    assert provenance[1]["tasks"] == sorted([*provenance[0]["tasks"], *provenance[0]["tasks"]])
+
+
+@needs_tvm
+@pytest.mark.parametrize("command", ["evaluate", "train"])
+def test_scores_and_a_typed_target_are_of_one_target(run, records, write_records, weights, command):
+    write_records("other", cores=2)
+    options = ("-w", weights) if command == "evaluate" else ("-o", WEIGHTS, *TINY, "--target", "llvm")
+
+    done = run(command, records, "other", *options)
 
     assert (done.code, done.out) == (1, "")
     assert "the records are of 2 targets, whose times cannot be compared" in done.err
@@ -589,7 +605,7 @@ def test_weights_say_what_they_come_from(run, records):
     provenance = header["provenance"]
     assert (header["members"], header["model"]["trunk"]["dim"], header["model"]["trunk"]["depth"]) == (2, 16, 1)
     assert (provenance["tasks"], provenance["candidates"], provenance["seeds"]) == (["square-8"], 8, [7, 8])
-    assert json.loads(provenance["target"])["num-cores"] == 1
+    assert [json.loads(target)["num-cores"] for target in provenance["targets"]] == [1]
     assert provenance["versions"]["torch"] == torch.__version__.partition("+")[0] or provenance["versions"]["torch"]
     assert provenance["fit"]["steps"] == 20
     assert len(provenance["final_losses"]) == 2

@@ -1,0 +1,160 @@
+"""How many measurements a search needs, replayed in pools of measured candidates: NN-Former against xgboost.
+
+    python benchmarks/tvm_replay.py pool POOLS RECORDS... -o runs/tvm-replay [--task GLOB]
+    python benchmarks/tvm_replay.py summary -o runs/tvm-replay
+
+``POOLS`` is a folder that ``costmodel tvm collect --count 1000`` filled with a few tasks, ``RECORDS`` have the tasks to
+learn from.  For each pool everything of its kind of operator is held out of training.  Then the search is replayed:
+a batch of the candidates that the model likes best is "measured", the model learns from it, and so on, until one is
+found that takes at most the time of the pool's best over 0.95.  TVM's own model also starts from nothing, as it does
+in TVM.  A pool that is there already is not computed again.  ``summary`` writes ``benchmarks/results/tvm-replay.csv``
+and ``docs/images/tvm-replay.png``.  Needs the ``tvm`` and ``bench`` extras.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+from collections.abc import Callable, Iterator, Sequence
+from fnmatch import fnmatchcase
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from tvm_offline import Orders, Task, at_random, nn_former, plain_xgboost, read_tasks, tvm_xgboost, write
+
+from costmodel.features.relations import Relation
+
+RESULTS = Path(__file__).parent / "results" / "tvm-replay.csv"
+PLOT = Path(__file__).parents[1] / "docs" / "images" / "tvm-replay.png"
+BATCH = 8
+MOST_TRIALS = 512
+GOOD = 0.95
+SEEDS = 5
+CHANCE = 0.125
+"""Share of a batch that is drawn at random, so that a model that is wrong can learn it."""
+
+
+def from_nothing(train: Callable[[Sequence[Task], int], Orders]) -> Callable[[Sequence[Task], int], Orders]:
+    """A model that learns from the pool alone, and draws its first batch at random."""
+
+    def without_others(_: Sequence[Task], seed: int) -> Orders:
+        def orders(task: Task) -> Any:
+            rng = np.random.default_rng(seed)
+            order = train([], seed)(task)
+            return lambda measured, rows: order(measured, rows) if len(measured) else rng.random(len(rows))
+
+        return orders
+
+    return without_others
+
+
+MODELS: dict[str, Callable[[Sequence[Task], int], Orders]] = {
+    "NN-Former": partial(nn_former, tuple(Relation)),
+    "plain xgboost": plain_xgboost,
+    "TVM's XGBModel": tvm_xgboost,
+    "plain xgboost, from nothing": from_nothing(plain_xgboost),
+    "TVM's XGBModel, from nothing": from_nothing(tvm_xgboost),
+    "random": at_random,
+}
+
+
+def replayed(task: Task, order: Any, seed: int) -> Float[np.ndarray, "trials"]:
+    """The best time of the pool over the best that was found, after each trial."""
+    rng = np.random.default_rng(seed)
+    secs = task.records.run_secs
+    measured = np.zeros(0, dtype=np.int64)
+    while len(measured) < min(MOST_TRIALS, len(secs)):
+        rest = np.setdiff1d(np.arange(len(secs)), measured)
+        liked = rest[np.argsort(order(measured, rest), kind="stable")]
+        drawn = rng.random(BATCH) < CHANCE
+        batch: list[int] = []
+        for is_drawn in drawn[: len(liked)]:
+            others = liked[~np.isin(liked, batch)]
+            batch.append(int(rng.choice(others) if is_drawn else others[0]))
+        measured = np.concatenate([measured, batch])
+        if secs.min() / secs[measured].min() >= GOOD:
+            break
+    return np.asarray(secs.min() / np.minimum.accumulate(secs[measured]))
+
+
+def trials_to(curve: Float[np.ndarray, "trials"]) -> int:
+    """Trials until the good one; the most there are if it was not found."""
+    found = np.flatnonzero(curve >= GOOD)
+    return int(found[0]) + 1 if len(found) else MOST_TRIALS
+
+
+def rows_of(pool: Task, others: Sequence[Task]) -> Iterator[dict[str, Any]]:
+    """One row per model and seed."""
+    training = [task for task in others if task.records.kind != pool.records.kind]
+    for name, train in MODELS.items():
+        # Training takes minutes, searching seconds: the seeds share what was trained.
+        orders = train(training, 0)
+        for seed in range(SEEDS):
+            if "nothing" in name or name == "random":
+                orders = train(training, seed)
+            curve = replayed(pool, orders(pool), seed)
+            yield {
+                "task": pool.records.name,
+                "pool": len(pool.records),
+                "model": name,
+                "seed": seed,
+                "trials": trials_to(curve),
+                "curve": " ".join(f"{value:.3f}" for value in curve),
+            }
+        print(f"{pool.records.name}: {name}", flush=True)
+
+
+def summary(rows: Sequence[dict[str, str]]) -> None:
+    """Geometric means over tasks and seeds, and the curves."""
+    from matplotlib import pyplot as plt
+
+    figure, axes = plt.subplots(figsize=(7, 4))
+    for name in MODELS:
+        same = [row for row in rows if row["model"] == name]
+        if not same:
+            continue
+        trials = np.array([int(row["trials"]) for row in same])
+        by_seed = [np.log(trials[[row["seed"] == str(seed) for row in same]]).mean() for seed in range(SEEDS)]
+        mean, spread = np.exp(np.mean(by_seed)), np.exp(np.mean(by_seed)) * np.std(by_seed)
+        print(f"{name:<30} {len(same):>3} searches, {mean:.1f} ± {spread:.1f} trials")
+        curves = np.ones((len(same), MOST_TRIALS))
+        for curve, row in zip(curves, same, strict=True):
+            found = np.array([float(value) for value in row["curve"].split()])
+            curve[: len(found)], curve[len(found) :] = found, found[-1]
+        axes.plot(np.arange(1, MOST_TRIALS + 1), curves.mean(axis=0), label=name)
+    axes.set(xscale="log", xlabel="trials", ylabel="best of the pool / best found", ylim=(0.3, 1))
+    axes.axhline(GOOD, color="grey", linewidth=0.5)
+    axes.legend(fontsize=8)
+    figure.tight_layout()
+    figure.savefig(PLOT, dpi=110)
+
+
+def main() -> None:
+    """Some pools, or all of them together."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("step", choices=["pool", "summary"])
+    parser.add_argument("pools", type=Path, nargs="?")
+    parser.add_argument("records", type=Path, nargs="*")
+    parser.add_argument("-o", "--run", type=Path, required=True)
+    parser.add_argument("--task", default="*")
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    arguments.run.mkdir(parents=True, exist_ok=True)
+    if arguments.step == "pool":
+        others = [task for folder in arguments.records for task in read_tasks(folder)]
+        for pool in read_tasks(arguments.pools):
+            path = arguments.run / f"{pool.records.name}.csv"
+            if fnmatchcase(pool.records.name, arguments.task) and not path.exists():
+                write(path, list(rows_of(pool, others)))
+        return
+    rows = [row for path in sorted(arguments.run.glob("*.csv")) for row in csv.DictReader(path.open())]
+    write(RESULTS, rows)
+    summary(rows)
+
+
+if __name__ == "__main__":
+    main()
