@@ -53,8 +53,8 @@ DRAWS = 3
 LEAST_CANDIDATES = 2 * MEASURED
 """Tasks with fewer have hardly anything to choose from."""
 
-MEMBERS = 1
-FIT = CandidateFitConfig(steps=3200)
+MEMBERS = 2
+FIT = CandidateFitConfig()
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from stat import S_IMODE
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -35,7 +36,10 @@ def replaced(path: Path) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
     try:
+        partial.touch()
+        mode = S_IMODE(partial.stat().st_mode)
         yield partial
+        partial.chmod(mode)  # safetensors keeps all others from reading what it writes
         with partial.open("rb+") as stream:  # renamed before its content is on the disk, a power cut would empty it
             os.fsync(stream.fileno())
         partial.replace(path)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -41,3 +42,15 @@ def test_writers_at_the_same_time_do_not_mix(tmp_path: Path):
     with ThreadPoolExecutor(2) as threads:
         list(threads.map(write_often, texts))
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such modes")
+def test_others_may_read_it_whatever_its_writer_would_rather(tmp_path: Path):
+    path, plain = tmp_path / "file", tmp_path / "plain"
+    plain.touch()
+
+    with replaced(path) as partial:
+        partial.write_text("first")
+        partial.chmod(0o600)
+
+    assert path.stat().st_mode == plain.stat().st_mode

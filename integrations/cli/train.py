@@ -41,8 +41,8 @@ def train(
         str | None,
         typer.Option("--from", metavar="NAME_OR_FILE", help="Weights to start from, not from nothing."),
     ] = None,
-    members: Annotated[int, typer.Option(min=1, metavar="N", help="Models whose predictions are averaged.")] = 3,
-    steps: Annotated[int, typer.Option(min=1, metavar="N", help="Gradient steps of each.")] = 3000,
+    members: Annotated[int, typer.Option(min=1, metavar="N", help="Models whose predictions are averaged.")] = 4,
+    steps: Annotated[int, typer.Option(min=1, metavar="N", help="Gradient steps of each.")] = 2400,
     dim: Annotated[
         int | None, typer.Option(min=1, metavar="N", help=f"Width of the models.  [default: {_DIM}, or --from's]")
     ] = None,

@@ -98,16 +98,15 @@ class _Scorer:
             (self._known(candidate), _run_secs(result)) for candidate, result in zip(candidates, results, strict=True)
         ]
         readable = [(features, secs) for features, secs in found if features is not None]
-        task = f"{context.task_name}-{tvm_ffi.structural_hash(context.mod) & 0xFFFFFFFF:08x}"
-        self._ranker.learn(task, [features for features, _ in readable], [secs for _, secs in readable])
+        self._ranker.learn(_task(context), [features for features, _ in readable], [secs for _, secs in readable])
 
-    def predict(self, context: Any, candidates: Sequence[Any]) -> Float[np.ndarray, "candidates"]:  # noqa: ARG002
+    def predict(self, context: Any, candidates: Sequence[Any]) -> Float[np.ndarray, "candidates"]:
         """Score of each candidate; TVM takes NaN without a word, so there is none."""
         scores = np.full(len(candidates), _WORST)
         features = [self._known(candidate) for candidate in candidates]
         rows = [row for row, found in enumerate(features) if found is not None]
         if rows:
-            scores[rows] = self._ranker.scores([found for found in features if found is not None])
+            scores[rows] = self._ranker.scores([found for found in features if found is not None], _task(context))
         finite: Float[np.ndarray, "candidates"] = np.nan_to_num(scores, nan=_WORST, posinf=_WORST, neginf=_WORST)
         return finite
 
@@ -127,6 +126,11 @@ class _Scorer:
         if len(self._features) > _KEPT:
             self._features.popitem(last=False)
         return self._features[key]
+
+
+def _task(context: Any) -> str:
+    """What the ranker knows a task by."""
+    return f"{context.task_name}-{tvm_ffi.structural_hash(context.mod) & 0xFFFFFFFF:08x}"
 
 
 def _run_secs(result: Any) -> float:

@@ -12,31 +12,36 @@ from jaxtyping import Float
 
 from costmodel.errors import UsageError
 from costmodel.features import GraphFeatures
-from costmodel.integrations.tvm.learning import CandidateFitConfig, fit_candidates, predict_log_times
+from costmodel.integrations.tvm.candidate import NodeType
+from costmodel.integrations.tvm.learning import CandidateFitConfig, fit_candidates
+from costmodel.integrations.tvm.learning.fitting import describe_candidates
+from costmodel.integrations.tvm.learning.residuals import Residuals
 from costmodel.integrations.tvm.model import CandidateModel
 from costmodel.integrations.tvm.records import TaskRecords
 from costmodel.integrations.tvm.weights import load_weights, save_weights
 
 __all__ = ["CandidateRanker"]
 
-_HEAD_ONLY_BELOW = 64
-"""Measured candidates; with fewer, the head alone is fitted to them."""
+_REFINED_FROM = 64
+"""Measured candidates; with fewer, the models stay as they are, and only what they were off by is learned."""
 
 _MOST_STEPS = 100
-_HEAD_RATE, _TRUNK_RATE = 1e-2, 1e-3
+_RATE = 1e-3
 _AVERAGE_DECAY = 0.9
 
 
 class CandidateRanker:
     """Several models whose mean says how long a candidate takes, and whose disagreement how sure that is.
 
-    What is measured is kept by task.  After each batch of measurements every model is fitted again, from where training
-    left it, to all that was measured: its head while there is little, then its trunk too.
+    What is measured is kept by task.  After each batch a Gaussian process learns from all measurements of the task what
+    the models were off by, see :class:`~costmodel.integrations.tvm.learning.residuals.Residuals`.  From 64
+    measurements on the models themselves are fitted to all that was measured too, from where training left them.
 
     Args:
         members: The models; left as they are.
         frozen: Whether measurements change nothing.
-        exploration: How many standard deviations between members a candidate is taken to be faster than their mean.
+        exploration: How many standard deviations a candidate is taken to be faster than predicted: between members,
+            and of what measurements leave open.
         provenance: Where the models come from; kept when they are saved.
 
     Raises:
@@ -61,6 +66,7 @@ class CandidateRanker:
         self._trained = tuple(members)
         self._members = self._trained
         self._measured: dict[str, TaskRecords] = {}
+        self._residuals: dict[str, Residuals] = {}
 
     @classmethod
     def load(cls, name_or_path: str | Path, *, frozen: bool = False, exploration: float = 0.0) -> CandidateRanker:
@@ -91,27 +97,55 @@ class CandidateRanker:
         members, about = load_weights(name_or_path)
         self._trained = self._members = members
         self.provenance = about.provenance
+        self._residuals = {name: self._residuals_of(self._measured[name]) for name in self._residuals}
 
     @property
     def members(self) -> tuple[CandidateModel, ...]:
         """The models as the last measurements left them."""
         return self._members
 
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """Tasks that measurements were learned from."""
+        return tuple(self._measured)
+
     def measured(self, task: str) -> int:
         """How many candidates of a task were learned from."""
         return len(self._measured[task]) if task in self._measured else 0
 
-    def log_times(self, candidates: Sequence[GraphFeatures]) -> Float[np.ndarray, "members candidates"]:
-        """What each model says: natural logarithms of times that mean something relative to each other only."""
-        return predict_log_times(self._members, candidates)
+    def log_times(
+        self, candidates: Sequence[GraphFeatures], task: str | None = None
+    ) -> Float[np.ndarray, "members candidates"]:
+        """What each model says: natural logarithms of times that mean something relative to each other only.
 
-    def scores(self, candidates: Sequence[GraphFeatures]) -> Float[np.ndarray, "candidates"]:
-        """The higher, the sooner to be measured: runs a unit of time, the exploration bonus included."""
-        log_times = self.log_times(candidates)
-        scores: Float[np.ndarray, "candidates"] = np.exp(
-            self.exploration * log_times.std(axis=0) - log_times.mean(axis=0)
-        )
+        Args:
+            candidates: Of one task.
+            task: Which, as for :meth:`learn`; what the models were off by on its measured candidates is taken off.
+        """
+        return self._predicted(candidates, task)[0]
+
+    def scores(self, candidates: Sequence[GraphFeatures], task: str | None = None) -> Float[np.ndarray, "candidates"]:
+        """The higher, the sooner to be measured: runs a unit of time, the exploration bonus included.
+
+        Args:
+            candidates: As for :meth:`log_times`.
+            task: Likewise.
+        """
+        log_times, open_variance = self._predicted(candidates, task)
+        deviation = np.sqrt(log_times.var(axis=0) + open_variance)
+        scores: Float[np.ndarray, "candidates"] = np.exp(self.exploration * deviation - log_times.mean(axis=0))
         return scores
+
+    def _predicted(
+        self, candidates: Sequence[GraphFeatures], task: str | None
+    ) -> tuple[Float[np.ndarray, "members candidates"], Float[np.ndarray, "candidates"]]:
+        """Log times, and the variance that the measurements leave open."""
+        log_times, embeddings = describe_candidates(self._members, candidates)
+        residuals = self._residuals.get(task) if task is not None else None
+        if residuals is None or not len(candidates):
+            return log_times, np.zeros(len(candidates))
+        off, deviation = residuals.predict(_points(embeddings, candidates), log_times.mean(axis=0))
+        return log_times + off, deviation**2
 
     def learn(self, task: str, candidates: Sequence[GraphFeatures], run_secs: Sequence[float]) -> None:
         """Take measurements in.
@@ -127,24 +161,39 @@ class CandidateRanker:
         times = np.array([run_secs[index] for index in usable], dtype=np.float64)
         fresh = TaskRecords(task, task, tuple(candidates[index] for index in usable), times)
         self._measured[task] = self._measured[task].joined(fresh) if task in self._measured else fresh
-        if not self.frozen:
-            self._members = tuple(self._refined(member) for member in self._trained)
+        if self.frozen:
+            return
+        known = [task for task in self._measured.values() if len(task) > 1]
+        if sum(map(len, known)) >= _REFINED_FROM:
+            self._members = tuple(_refined(member, known) for member in self._trained)
+        else:
+            known = [found for found in known if found.name == task]
+        self._residuals |= {found.name: self._residuals_of(found) for found in known}
 
-    def _refined(self, member: CandidateModel) -> CandidateModel:
-        tasks = [task for task in self._measured.values() if len(task) > 1]
-        if not tasks:
-            return member
-        count = sum(map(len, tasks))
-        only_head = count < _HEAD_ONLY_BELOW
-        refined = copy.deepcopy(member)
-        for parameter in refined.trunk.parameters():
-            parameter.requires_grad_(not only_head)
-        rate = _HEAD_RATE if only_head else _TRUNK_RATE
-        config = CandidateFitConfig(
-            steps=min(_MOST_STEPS, 2 * count),
-            candidates_a_task=32,
-            learning_rate=rate,
-            rate_learning_rate=rate,
-            average_decay=_AVERAGE_DECAY,
-        )
-        return fit_candidates(refined, tasks, config)
+    def _residuals_of(self, task: TaskRecords) -> Residuals:
+        log_times, embeddings = describe_candidates(self._members, task.candidates)
+        return Residuals(_points(embeddings, task.candidates), log_times.mean(axis=0), np.log(task.run_secs))
+
+
+def _refined(member: CandidateModel, tasks: Sequence[TaskRecords]) -> CandidateModel:
+    """A copy that learned from the tasks."""
+    config = CandidateFitConfig(
+        steps=_MOST_STEPS,
+        candidates_a_task=32,
+        learning_rate=_RATE,
+        rate_learning_rate=_RATE,
+        average_decay=_AVERAGE_DECAY,
+    )
+    return fit_candidates(copy.deepcopy(member), tasks, config)
+
+
+def _points(
+    embeddings: Float[np.ndarray, "candidates embedding"], candidates: Sequence[GraphFeatures]
+) -> Float[np.ndarray, "candidates columns"]:
+    """What tells candidates apart: the models' embeddings, and plain features of statements and of accesses."""
+    plain = []
+    for found in candidates:
+        statements = found.tokens[found.op_types == NodeType.STATEMENT]
+        accesses = found.tokens[found.op_types > NodeType.STATEMENT]
+        plain.append(np.concatenate([statements.sum(axis=0), statements.max(axis=0), accesses.sum(axis=0)]))
+    return np.concatenate([embeddings, np.array(plain, dtype=np.float64)], axis=1)

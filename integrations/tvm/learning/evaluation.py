@@ -106,7 +106,7 @@ def order_of_members(members: Sequence[CandidateModel], task: TaskRecords) -> Or
         ranker = CandidateRanker(members)
         known = task.subset(learned.tolist())
         ranker.learn(task.name, known.candidates, known.run_secs.tolist())
-        return np.asarray(ranker.log_times(task.subset(rest.tolist()).candidates).mean(axis=0))
+        return np.asarray(ranker.log_times(task.subset(rest.tolist()).candidates, task.name).mean(axis=0))
 
     return order
 

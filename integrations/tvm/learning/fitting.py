@@ -19,7 +19,7 @@ from costmodel.integrations.tvm.learning.losses import centred_huber, ranking_lo
 from costmodel.integrations.tvm.model import CandidateModel
 from costmodel.integrations.tvm.records import TaskRecords
 
-__all__ = ["CandidateFitConfig", "fit_candidates", "predict_log_times"]
+__all__ = ["CandidateFitConfig", "describe_candidates", "fit_candidates", "predict_log_times"]
 
 _CANDIDATES_A_FORWARD = 64
 """More at a time overflow the processor's caches."""
@@ -43,7 +43,7 @@ class CandidateFitConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    steps: int = Field(default=3000, ge=1)
+    steps: int = Field(default=2400, ge=1)
     tasks_a_step: int = Field(default=4, ge=1)
     candidates_a_task: int = Field(default=24, ge=2)
     learning_rate: float = Field(default=3e-3, gt=0)
@@ -98,18 +98,28 @@ def fit_candidates(
     return model.eval()
 
 
-@torch.no_grad()
 def predict_log_times(
     members: Sequence[CandidateModel], candidates: Sequence[GraphFeatures]
 ) -> Float[np.ndarray, "members candidates"]:
     """Natural logarithms of times, which mean something relative to those of the same task only."""
+    return describe_candidates(members, candidates)[0]
+
+
+@torch.no_grad()
+def describe_candidates(
+    members: Sequence[CandidateModel], candidates: Sequence[GraphFeatures]
+) -> tuple[Float[np.ndarray, "members candidates"], Float[np.ndarray, "candidates columns"]]:
+    """What :func:`predict_log_times` says, and the members' embeddings of each candidate side by side."""
     for member in members:
         member.eval()
-    parts = [np.zeros((len(members), 0))]
+    log_times = [np.zeros((len(members), 0))]
+    embeddings = [np.zeros((0, sum(2 * member.config.trunk.dim for member in members)))]
     for start in range(0, len(candidates), _CANDIDATES_A_FORWARD):
         batch = collate(candidates[start : start + _CANDIDATES_A_FORWARD])
-        parts.append(np.stack([member(batch).numpy() for member in members]).astype(np.float64))
-    return np.concatenate(parts, axis=1)
+        described = [member.described(batch) for member in members]
+        log_times.append(np.stack([log_time.numpy() for log_time, _ in described]).astype(np.float64))
+        embeddings.append(np.concatenate([embedding.numpy() for _, embedding in described], axis=1))
+    return np.concatenate(log_times, axis=1), np.concatenate(embeddings).astype(np.float64)
 
 
 @dataclass(frozen=True)

@@ -34,8 +34,8 @@ class CandidateModelConfig(BaseModel):
         return cls(trunk=NNFormerConfig.model_validate({**sizes, **_SHALLOW, **trunk}))
 
 
-_SHALLOW = {"ffn_ratio": 2, "dropout": 0.0, "layer_scale": None}
-"""Two blocks train without the paper's scales; a dropout of .2 put candidates of unseen kinds in no better order."""
+_SHALLOW = {"ffn_ratio": 2, "dropout": 0.2, "layer_scale": None}
+"""Two blocks train without the paper's scales; more dropout than for networks helps on unseen operators."""
 
 
 class CandidateModel(nn.Module):
@@ -63,19 +63,26 @@ class CandidateModel(nn.Module):
 
     def forward(self, batch: GraphBatch) -> Float[Tensor, "graphs"]:
         """Natural logarithm of each candidate's time."""
-        return self.log_time(self.trunk(batch), batch)
+        return self.described(batch)[0]
 
-    def log_time(self, nodes: Float[Tensor, "nodes dim"], batch: GraphBatch) -> Float[Tensor, "graphs"]:
-        """The same from the trunk's embeddings."""
+    def described(self, batch: GraphBatch) -> tuple[Float[Tensor, "graphs"], Float[Tensor, "graphs 2*dim"]]:
+        """Natural logarithm of each candidate's time, and an embedding of the candidate.
+
+        The embedding is the mean of its statements' embeddings and of what the head makes of them, each statement
+        counting by its share of the time.
+        """
         is_statement = batch.op_types == NodeType.STATEMENT
-        statements = nodes[is_statement]
+        graph = batch.graph_index[is_statement]
+        statements = self.trunk(batch)[is_statement]
+        hidden = self.head[:2](statements)
         prior = (batch.work[is_statement] @ self.log_rates.exp() + _LEAST).log()
         limit = self.config.correction_limit
-        correction = limit * torch.tanh(self.head(statements).squeeze(-1) / limit)
+        correction = limit * torch.tanh(self.head[2](hidden).squeeze(-1) / limit)
         times = (prior + correction).exp()
-        total = times.new_zeros(batch.num_graphs).index_add(0, batch.graph_index[is_statement], times)
-        log_total: Tensor = (total + _LEAST).log()
-        return log_total
+        total = times.new_zeros(batch.num_graphs).index_add(0, graph, times)
+        share = times / (total[graph] + _LEAST)
+        both = share[:, None] * torch.cat([statements, hidden], dim=1)
+        return (total + _LEAST).log(), both.new_zeros(batch.num_graphs, both.shape[1]).index_add(0, graph, both)
 
 
 _FIRST_MS = (0.3, 3.0, 0.3, 3.0, 10.0, 30.0, 0.5, 1.0, 0.3)
