@@ -83,6 +83,25 @@ _ACCESSES_AT = _STATEMENTS_AT + len(_STATEMENT_NAMES)
 NUM_FEATURES = _ACCESSES_AT + len(_ACCESS_NAMES)
 """Loops, statements and accesses have columns of their own, zero in the rows of the others."""
 
+_COUNTS = _STATEMENT_NAMES[:8]
+"""Small numbers, which are spread out more."""
+
+_PLAIN = (
+    *("is unrolled", "reduces", "is update", "has condition", "reduction of", "unrolling of"),
+    *("item bytes", "is argument", "is contiguous", "still along", "by one along"),
+)
+"""Starts of the names of columns that are no sizes."""
+
+_SPREAD = np.array(
+    [
+        0.0 if name.startswith(_PLAIN) else 0.5 if name in _COUNTS else 0.125
+        for name in (*_LOOP_NAMES, *_STATEMENT_NAMES, *_ACCESS_NAMES)
+    ]
+)
+"""What the logarithm of a column is multiplied by, so that sizes from one to billions spread like a standard normal."""
+
+_SIZES = np.flatnonzero(_SPREAD)
+
 _VERSION = 3
 """To be raised whenever a feature of the same name is computed otherwise."""
 
@@ -139,7 +158,7 @@ def candidate_features(graph: StatementGraph) -> GraphFeatures:
     count = len(rows)
     return GraphFeatures(
         op_types=np.array(types, dtype=np.int64),
-        tokens=np.array(rows, dtype=np.float32).reshape(count, NUM_FEATURES),
+        tokens=_spread_out(np.array(rows).reshape(count, NUM_FEATURES)).astype(np.float32),
         work=np.array(work, dtype=np.float32).reshape(count, len(WORK_TERMS)),
         kernels=np.zeros(count, dtype=np.int64),
         edges=np.array(sorted(edges), dtype=np.int64).reshape(-1, 2),
@@ -148,10 +167,10 @@ def candidate_features(graph: StatementGraph) -> GraphFeatures:
     )
 
 
-def _log(values: Float[np.ndarray, "*axes"] | float) -> Float[np.ndarray, "*axes"]:
-    """Sizes from one to billions, of about the spread of a standard normal."""
-    scaled: Float[np.ndarray, "*axes"] = np.log2(1 + np.asarray(values, dtype=np.float64)) / 8
-    return scaled
+def _spread_out(rows: Float[np.ndarray, "rows features"]) -> Float[np.ndarray, "rows features"]:
+    """Logarithms of the columns that are sizes."""
+    rows[:, _SIZES] = np.log2(1 + rows[:, _SIZES]) * _SPREAD[_SIZES]
+    return rows
 
 
 def _work(
@@ -196,8 +215,7 @@ def _loop_rows(
         sums[loops, 13] += len(nest.strides) - still - by_one
     for index, loop in enumerate(graph.loops):
         sums[index, [0, 3, 5]] = loop.extent, loop.unroll_steps, loop.depth
-    is_flag = np.isin(np.arange(len(_LOOP_NAMES)), [4, 7])
-    rows[:, _LOOPS_AT : _LOOPS_AT + len(_LOOP_NAMES)] = np.where(is_flag, sums, _log(sums))
+    rows[:, _LOOPS_AT : _LOOPS_AT + len(_LOOP_NAMES)] = sums
     return rows
 
 
@@ -205,29 +223,18 @@ def _statement_row(
     statement: Statement, nest: Nest, footprint: Float[np.ndarray, "loops+1"], work: Float[np.ndarray, "terms"]
 ) -> Float[np.ndarray, "features"]:
     found = statement.operations
-    sizes = [
+    values = [
         *(found.additions, found.products, found.divisions, found.functions, found.comparisons),
         *(found.choices, nest.lanes, nest.lanes_of_transfers),
+        *(statement.is_update, statement.has_condition),
+        *(nest.outside[-1], nest.vector_width, statement.unroll_steps),
+        *(nest.extents[nest.unrolled].prod(), len(statement.accesses) - 1, len(nest.extents)),
+        *_inner(nest.extents),
+        *_inner(np.array(statement.reduces, dtype=np.float64)),
+        *_inner(nest.unrolled),
+        *_inner_levels(footprint),
+        *(1e6 * work),
     ]
-    values = np.concatenate(
-        [
-            4 * _log(np.array(sizes, dtype=np.float64)),
-            [statement.is_update, statement.has_condition],
-            _log(
-                np.array(
-                    [
-                        *(nest.outside[-1], nest.vector_width, statement.unroll_steps),
-                        *(nest.extents[nest.unrolled].prod(), len(statement.accesses) - 1, len(nest.extents)),
-                    ]
-                )
-            ),
-            _log(_inner(nest.extents)),
-            _inner(np.array(statement.reduces, dtype=np.float64)),
-            _inner(nest.unrolled.astype(np.float64)),
-            _log(_inner_levels(footprint)),
-            _log(1e6 * work),
-        ]
-    )
     row = np.zeros(NUM_FEATURES)
     row[_STATEMENTS_AT : _STATEMENTS_AT + len(values)] = values
     return row
@@ -243,18 +250,16 @@ def _access_row(
 ) -> Float[np.ndarray, "features"]:
     strides = np.abs(_inner(access.strides))
     lines = _inner_levels(access.lines)
-    values = np.concatenate(
-        [
-            [access.item_bytes / 4, float(_log(access.buffer_bytes)), access.is_argument, nest.is_contiguous[index]],
-            _log(np.array([transfers[index], *misses[:, index]])),
-            strides == 0,
-            strides == 1,
-            _log(strides),
-            _log(_inner_levels(access.unique_bytes)),
-            _log(lines[1:3]),
-            _log(reused[index]),
-        ]
-    )
+    values = [
+        *(access.item_bytes / 4, access.buffer_bytes, access.is_argument, nest.is_contiguous[index]),
+        *(transfers[index], *misses[:, index]),
+        *(strides == 0),
+        *(strides == 1),
+        *strides,
+        *_inner_levels(access.unique_bytes),
+        *lines[1:3],
+        *reused[index],
+    ]
     row = np.zeros(NUM_FEATURES)
     row[_ACCESSES_AT : _ACCESSES_AT + len(values)] = values
     return row

@@ -174,6 +174,8 @@ class _Reader:
         is_whole = np.ones(ranges.loops + 1, dtype=bool)
         contiguous, first = 1.0, 0.0
         for size, index in zip(reversed(buffer.shape), reversed(list(indices)), strict=True):
+            if size == 1:
+                continue
             found = ranges.of(index)
             counts = np.clip(found.counts, 1, size)
             unique = unique * counts
