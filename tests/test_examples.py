@@ -10,7 +10,10 @@ import pytest
 
 from costmodel.pretrained import pretrained_names
 
-EXAMPLES = sorted((Path(__file__).parents[1] / "examples").glob("*.py"))
+EXAMPLES = sorted(
+    path for path in (Path(__file__).parents[1] / "examples").glob("*.py") if not path.name.startswith("tvm_")
+)
+"""All but those that need TVM, which ``tests/integrations/tvm/test_example.py`` runs."""
 
 
 @pytest.mark.skipif(not pretrained_names(), reason="no weights are shipped")

@@ -57,15 +57,11 @@ def train(
     target: TargetOption = None,
 ) -> None:
     """Train the cost model's weights from tuning records."""
-    import torch
-
     from costmodel.integrations.tvm.learning import CandidateFitConfig
     from costmodel.integrations.tvm.learning.pretraining import train_members
     from costmodel.integrations.tvm.weights import save_weights
     from costmodel.training.progress import EpochProgress
 
-    # The graphs are small: more threads wait for each other, for minutes where other programs keep the cores busy.
-    torch.set_num_threads(1)
     started = _started(start_from, dim, depth)
     shape = started[0].config if started else _shape(dim or _DIM, depth or _DEPTH)
     _make_folder(output)

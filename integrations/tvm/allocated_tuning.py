@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
 from tvm.s_tir import meta_schedule as ms
 from tvm.s_tir.meta_schedule.relax_integration import extracted_tasks_to_tune_contexts
+from tvm.s_tir.meta_schedule.utils import fork_seed
 
 from costmodel.errors import UsageError
 
@@ -30,6 +32,8 @@ def tune_allocated(
     database: Any = "json",
     cost_model: Any = "xgb",
     num_trials_per_iter: int = _TRIALS_A_ROUND,
+    around_task: Callable[[int], AbstractContextManager[object]] | None = None,
+    log_files: bool = True,
     **settings: Any,
 ) -> Any:
     """Tune each task with the trials that it was given, one task after the other.
@@ -46,6 +50,8 @@ def tune_allocated(
         database: As for ``tune_relax``.
         cost_model: Likewise.
         num_trials_per_iter: Likewise; a task of fewer trials has them in one round.
+        around_task: Makes of the number of a task, from 0, the context that it is tuned in.
+        log_files: Whether TVM sets its logging up as in ``tune_relax``, to files in ``work_dir`` and to stdout.
         settings: Others of ``tune_relax``: ``space``, ``strategy``, ``num_threads``, ``seed``, ``builder``, ``runner``,
             ``measure_callbacks``, ``module_equality``.
 
@@ -57,26 +63,51 @@ def tune_allocated(
             contradicts the numbers.
     """
     _check(tasks, trials, settings)
-    contexts, weights = extracted_tasks_to_tune_contexts(
-        list(tasks), str(work_dir), **{name: settings.pop(name) for name in _ABOUT_TASKS if name in settings}
-    )
+    about_tasks = {name: settings.pop(name) for name in _ABOUT_TASKS if name in settings}
+    if log_files:
+        contexts, weights = extracted_tasks_to_tune_contexts(list(tasks), str(work_dir), **about_tasks)
+    else:
+        contexts, weights = _contexts(tasks, **about_tasks)
     if len(contexts) < len(tasks):
         raise UsageError(f"{len(tasks) - len(contexts)} of {len(tasks)} tasks are scheduled already; leave them out.")
     database = _database(database, str(work_dir), settings)
     model = cost_model if isinstance(cost_model, ms.CostModel) else ms.CostModel.create(cost_model)
-    for context, weight, count in zip(contexts, weights, trials, strict=True):
+    for index, (context, weight, count) in enumerate(zip(contexts, weights, trials, strict=True)):
         if count:
-            ms.tune.tune_tasks(
-                tasks=[context],
-                task_weights=[weight],
-                work_dir=str(work_dir),
-                max_trials_global=count,
-                num_trials_per_iter=min(num_trials_per_iter, count),
-                database=database,
-                cost_model=model,
-                **settings,
-            )
+            with around_task(index) if around_task is not None else nullcontext():
+                ms.tune.tune_tasks(
+                    tasks=[context],
+                    task_weights=[weight],
+                    work_dir=str(work_dir),
+                    max_trials_global=count,
+                    num_trials_per_iter=min(num_trials_per_iter, count),
+                    database=database,
+                    cost_model=model,
+                    **settings,
+                )
     return database
+
+
+def _contexts(tasks: Sequence[Any], *, seed: int | None = None, **settings: Any) -> tuple[list[Any], list[float]]:
+    """What ``extracted_tasks_to_tune_contexts`` makes, but for its loggers."""
+    unscheduled = [
+        (task, state)
+        for task, state in zip(tasks, fork_seed(seed, n=len(tasks)), strict=True)
+        if not (task.mod.attrs or {}).get("tirx.is_scheduled", False)
+    ]
+    contexts = [
+        ms.TuneContext(
+            mod=task.dispatched[0],
+            target=task.target,
+            space_generator=settings.get("space", "post-order-apply"),
+            search_strategy=settings.get("strategy", "evolutionary"),
+            task_name=task.task_name,
+            rand_state=state,
+            num_threads=settings.get("num_threads", "physical"),
+        ).clone()
+        for task, state in unscheduled
+    ]
+    return contexts, [float(task.weight) for task, _ in unscheduled]
 
 
 def _check(tasks: Sequence[Any], trials: Sequence[int], settings: Mapping[str, Any]) -> None:

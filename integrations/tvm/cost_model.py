@@ -15,7 +15,7 @@ from tvm.s_tir.meta_schedule.cost_model import PyCostModel
 
 from costmodel.errors import UnsupportedModelError
 from costmodel.features import GraphFeatures
-from costmodel.integrations.tvm.candidate import candidate_features, read_candidate
+from costmodel.integrations.tvm.candidate import NodeType, candidate_features, read_candidate
 from costmodel.integrations.tvm.ranker import CandidateRanker
 from costmodel.integrations.tvm.weights import DEFAULT_WEIGHTS
 
@@ -76,6 +76,23 @@ class NNFormerCostModel(_TvmCostModel):  # type: ignore[misc]  # TVM has no type
         """
         return cls(CandidateRanker.load(name_or_path, frozen=frozen, exploration=exploration))
 
+    def load(self, path: str) -> None:
+        """Go on with the models of a file.
+
+        Raises:
+            UnknownNameError: There is no such file.
+            WeightsError: It cannot be used.
+        """
+        self.ranker.restore(path)
+
+    def save(self, path: str) -> None:
+        """Write the models to a file.
+
+        Raises:
+            WeightsError: It cannot be written.
+        """
+        self.ranker.save(path)
+
 
 class _Scorer:
     """What TVM calls."""
@@ -122,7 +139,10 @@ class _Scorer:
             found = candidate_features(read_candidate(module))
         except UnsupportedModelError as error:
             logger.warning("a candidate cannot be scored: %s", error)
-        self._features[key] = found if found is not None and len(found) else None
+        if found is not None and not (found.op_types == NodeType.STATEMENT).any():
+            logger.warning("a candidate cannot be scored: it has no statement that stores anything.")
+            found = None
+        self._features[key] = found
         if len(self._features) > _KEPT:
             self._features.popitem(last=False)
         return self._features[key]

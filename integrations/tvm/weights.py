@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, PositiveInt, ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from costmodel.errors import UnknownNameError, WeightsError
+from costmodel.errors import UnknownNameError, UsageError, WeightsError
 from costmodel.files import replaced
 from costmodel.integrations.tvm.candidate import candidate_schema_hash
 from costmodel.integrations.tvm.model import CandidateModel, CandidateModelConfig
@@ -92,7 +92,7 @@ def load_weights(name_or_path: str | Path) -> tuple[tuple[CandidateModel, ...], 
         raise WeightsError(f"{path} cannot be read as weights ({error}); copy the file again.") from error
     try:
         return restored_members(tensors, "", about.members, lambda: CandidateModel(about.model)), about
-    except RuntimeError as error:
+    except (RuntimeError, UsageError) as error:
         raise WeightsError(f"{path} does not hold the model that its header describes; copy the file again.") from error
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -55,6 +56,23 @@ class CandidateFitConfig(BaseModel):
     seed: int = 0
 
 
+@contextmanager
+def _alone() -> Iterator[None]:
+    """One thread, and random numbers of its own.
+
+    Graphs of candidates are small: more threads would wait for each other, for minutes where something else keeps the
+    cores busy.
+    """
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with torch.random.fork_rng(devices=[]):
+            yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+@_alone()
 def fit_candidates(
     model: CandidateModel,
     tasks: Sequence[TaskRecords],
@@ -106,6 +124,7 @@ def predict_log_times(
 
 
 @torch.no_grad()
+@_alone()
 def describe_candidates(
     members: Sequence[CandidateModel], candidates: Sequence[GraphFeatures]
 ) -> tuple[Float[np.ndarray, "members candidates"], Float[np.ndarray, "candidates columns"]]:

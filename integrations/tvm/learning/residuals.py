@@ -20,6 +20,9 @@ _FARTHEST = 4.0
 _STILL = 1e-3
 """A column that differs by a smaller share among the measured candidates says nothing."""
 
+_ROUNDING = 1e-9
+"""Distances below are of candidates that cannot be told apart."""
+
 _Points = Float[np.ndarray, "candidates columns"]
 _LogTimes = Float[np.ndarray, "candidates"]
 
@@ -44,7 +47,8 @@ class Residuals:
         self._middle, self._spread = float(log_times.mean()), float(max(log_times.std(), 1e-3))
         self._points, self._heights = self._scaled(points), self._standing(log_times)
         distances = _distances(self._points, self._points)
-        apart = distances[distances > 0]
+        apart = distances[np.triu_indices(len(distances), 1)]
+        apart = apart[apart > _ROUNDING]
         self._width = float(np.median(apart)) if len(apart) else 1.0
         off = measured - log_times
         self._offset = float(off.mean())
@@ -77,7 +81,8 @@ class Residuals:
         return scaled
 
     def _standing(self, log_times: _LogTimes) -> _LogTimes:
-        return (log_times - self._middle) / self._spread
+        standing: _LogTimes = (log_times - self._middle) / self._spread
+        return standing
 
     def _kernel(
         self, distances: Float[np.ndarray, "candidates measured"], heights: _LogTimes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
@@ -34,3 +35,35 @@ def matmul() -> Any:
     from costmodel.integrations.tvm.workloads import Workload
 
     return lambda size: Workload("matmul", f"matmul-{size}", "a test", partial(_matmul, size))
+
+
+@pytest.fixture(scope="session")
+def intrinsics() -> None:
+    """TVM's tensor intrinsics, which the first tuning context imports, in 2 seconds of CPU and not in 40 to 80.
+
+    Each of 250 functions asks Python twice for the whole stack, and for each frame of the import system in it, which
+    has no file, Python goes through all modules there are.
+    """
+    import importlib
+    import inspect
+    from unittest import mock
+
+    module_of = inspect.getmodule
+
+    def found(thing: Any, filename: str | None = None) -> Any:
+        has_no_file = inspect.isframe(thing) and inspect.getfile(thing).startswith("<")
+        return None if has_no_file else module_of(thing, filename)
+
+    with mock.patch.object(inspect, "getmodule", found):
+        importlib.import_module("tvm.s_tir.tensor_intrin")
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """Models as small as these only wait for other threads."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
