@@ -288,7 +288,7 @@ def test_members_of_an_interrupted_run_are_not_trained_again(train, tmp_path, ca
     whole, _ = train()
     train(1, checkpoint=checkpoint)
 
-    with caplog.at_level(logging.INFO):
+    with caplog.at_level(logging.INFO, logger="costmodel"):
         resumed, done = train(checkpoint=checkpoint)
 
     assert {member for member, _ in done} == {1}
