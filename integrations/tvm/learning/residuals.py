@@ -87,8 +87,9 @@ class Residuals:
     def _kernel(
         self, distances: Float[np.ndarray, "candidates measured"], heights: _LogTimes
     ) -> Float[np.ndarray, "candidates measured"]:
-        near: Float[np.ndarray, "candidates measured"] = np.exp(-distances / (2 * self._width))
-        return near + _SLOPE * heights[:, None] * self._heights[None, :]
+        near = np.exp(-distances / (2 * self._width))
+        kernel: Float[np.ndarray, "candidates measured"] = near + _SLOPE * heights[:, None] * self._heights[None, :]
+        return kernel
 
 
 def _distances(some: _Points, others: _Points) -> Float[np.ndarray, "some others"]:
