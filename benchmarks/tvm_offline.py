@@ -16,7 +16,7 @@ import argparse
 import csv
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -112,26 +112,30 @@ def nn_former(relations: Sequence[Relation], training: Sequence[Task], seed: int
 
 def plain_xgboost(training: Sequence[Task], seed: int) -> Orders:
     """Trees on TVM's features, pooled over stores; logarithms of times, each task's mean taken out."""
-    features = np.concatenate([task.pooled for task in training])
-    labels = np.concatenate([task.log_secs - task.log_secs.mean() for task in training])
+    features = [task.pooled for task in training]
+    labels = [task.log_secs - task.log_secs.mean() for task in training]
+    known = sum(map(len, labels))
 
     def fitted(extra: np.ndarray, labels_of_extra: np.ndarray) -> XGBRegressor:
         # What was measured of the task itself counts as much as all other tasks together, if there is any.
-        weight = len(features) / max(len(extra), 1)
+        weight = max(known, 1) / max(len(extra), 1)
         trees = XGBRegressor(n_estimators=300, max_depth=8, learning_rate=0.08, n_jobs=1, random_state=seed)
         return trees.fit(
-            np.concatenate([features, extra]),
-            np.concatenate([labels, labels_of_extra]),
-            sample_weight=np.concatenate([np.ones(len(features)), np.full(len(extra), weight)]),
+            np.concatenate([*features, extra]),
+            np.concatenate([*labels, labels_of_extra]),
+            sample_weight=np.concatenate([np.ones(known), np.full(len(extra), weight)]),
         )
 
-    unmeasured = fitted(np.zeros((0, features.shape[1])), np.zeros(0))
+    @cache
+    def unmeasured() -> XGBRegressor:
+        return fitted(np.zeros((0, features[0].shape[1])), np.zeros(0))
 
     def order(task: Task, measured: Rows, rows: Rows) -> np.ndarray:
         pooled, log_secs = task.pooled, task.log_secs
-        trees = unmeasured
         if len(measured):
             trees = fitted(pooled[measured], log_secs[measured] - log_secs[measured].mean())
+        else:
+            trees = unmeasured()
         return np.asarray(trees.predict(pooled[rows]))
 
     return lambda task: partial(order, task)
@@ -154,13 +158,17 @@ def tvm_xgboost(training: Sequence[Task], seed: int) -> Orders:
         return model
 
     known = [(task.records.name, task.per_store, task.records.run_secs) for task in training]
-    unmeasured = trained(known)
+
+    @cache
+    def unmeasured() -> XGBModel:
+        return trained(known)
 
     def order(task: Task, measured: Rows, rows: Rows) -> np.ndarray:
-        model = unmeasured
         if len(measured):
             of_task = [task.per_store[row] for row in measured]
             model = trained([*known, (task.records.name, of_task, task.records.run_secs[measured])])
+        else:
+            model = unmeasured()
         return -np.asarray(model._predict([task.per_store[row] for row in rows]))
 
     return lambda task: partial(order, task)

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-__all__ = ["format_count", "format_ms", "format_percent"]
+__all__ = ["counted", "format_count", "format_ms", "format_percent"]
 
 _PREFIXES = ((1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
+
+
+def counted(number: int, noun: str) -> str:
+    """``1 network``, ``3 networks``; for nouns whose plural ends in an s."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def format_count(count: float) -> str:

@@ -17,6 +17,7 @@ from costmodel.data.records import MeasurementRecord, Status, Visit
 from costmodel.errors import CostModelError, DataError
 from costmodel.platforms import Platform, PlatformKind, measured_platform
 from costmodel.platforms.environment import default_platform_name
+from costmodel.units import counted
 
 __all__ = ["KitResults", "import_kit"]
 
@@ -131,7 +132,7 @@ def _sorted_out(visits: Sequence[Visit], model: KitModel, contents: KitContents)
     faults = [visit_fault(visit, model) for visit in visits]
     usable = [visit for visit, fault in zip(visits, faults, strict=True) if fault is None]
     counts = Counter(fault for fault in faults if fault)
-    return usable, [f"{model.name}: {fault} ({_visits(count)} left out)." for fault, count in counts.items()]
+    return usable, [f"{model.name}: {fault} ({counted(count, 'visit')} left out)." for fault, count in counts.items()]
 
 
 def _count_problems(visits: Mapping[str, Sequence[Visit]], planned: int) -> Iterable[str]:
@@ -141,14 +142,11 @@ def _count_problems(visits: Mapping[str, Sequence[Visit]], planned: int) -> Iter
     more = [f"{name} ({count})" for name, count in counts.items() if count > planned]
     if missing:
         yield f"no usable visit: {', '.join(missing)}."
+    plan = counted(planned, "visit")
     if fewer:
-        yield f"fewer than the {_visits(planned)} planned: {', '.join(fewer)}; start run.py again to make the others."
+        yield f"fewer than the {plan} planned: {', '.join(fewer)}; start run.py again to make the others."
     if more:
-        yield f"more than the {_visits(planned)} planned, which all count: {', '.join(more)}."
-
-
-def _visits(count: int) -> str:
-    return f"{count} visit{'s' if count != 1 else ''}"
+        yield f"more than the {plan} planned, which all count: {', '.join(more)}."
 
 
 def _record_problems(records: Iterable[MeasurementRecord]) -> Iterable[str]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from costmodel.calibration.report.network_result import Role
+from costmodel.units import counted
 
 if TYPE_CHECKING:
     from costmodel.calibration.report.calibration_report import CalibrationReport
@@ -74,7 +75,7 @@ def resemblance_sentence(report: CalibrationReport) -> str:
     parts = [f"{share.platform} ({share.share_percent:.0f} %)" for share in named]
     rest = len(report.platform_shares) - len(named)
     if rest:
-        parts.append(f"a little of {_counted(rest, 'other')}")
+        parts.append(f"a little of {counted(rest, 'other')}")
     own = " Every prediction is the geometric mean of that and of rates of its own." if report.has_own_rates else ""
     return f"Resembles {_listed(parts)}.{own}"
 
@@ -116,13 +117,9 @@ def test_sentence(report: CalibrationReport) -> str:
         return "No networks were held back to test it on."
     within = sum(result.within for result in held_back)
     return (
-        f"{percent(report.error_percent(Role.HELD_BACK))} off on {_counted(len(held_back), 'network')} held back, "
+        f"{percent(report.error_percent(Role.HELD_BACK))} off on {counted(len(held_back), 'network')} held back, "
         f"{within} of them within the interval."
     )
-
-
-def _counted(count: int, noun: str) -> str:
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def _listed(parts: Sequence[str]) -> str:

@@ -18,8 +18,8 @@ from costmodel.cli.options import FormatOption
 from costmodel.cli.output import Format, Output, Report
 from costmodel.cli.talk import tracked
 from costmodel.errors import MissingDependencyError, UsageError
-from costmodel.integrations.cli.interrupts import interruptible_search, one_by_one
-from costmodel.integrations.cli.options import TaskOption, matching, parse_target
+from costmodel.integrations.cli.interrupts import interruptible_search, one_by_one, stopped_in
+from costmodel.integrations.cli.options import CompileTargetOption, TaskOption, matching, measurable_target
 from costmodel.integrations.cli.reading import open_records, target_of_records
 from costmodel.integrations.cli.tvm_talk import quieten_tvm
 
@@ -55,10 +55,7 @@ def collect(
     ],
     task: TaskOption = None,
     count: Annotated[int, typer.Option(min=2, metavar="N", help="Candidates of each task.")] = 120,
-    target: Annotated[
-        str | None,
-        typer.Option(metavar="JSON_OR_KIND", help="What to compile for. Default: one core of this machine."),
-    ] = None,
+    target: CompileTargetOption = None,
     search: Annotated[
         Search, typer.Option(help="What leads the search for half of the candidates; the others are drawn.")
     ] = Search.NNFORMER,
@@ -69,17 +66,14 @@ def collect(
     """Measure candidates of tuning tasks, which train and evaluate learn from."""
     from costmodel.integrations.tvm.collecting import Collector
     from costmodel.integrations.tvm.measuring import CpuTimeRunner, InProcessBuilder
-    from costmodel.integrations.tvm.targets import host_target, require_measurable_here
     from costmodel.integrations.tvm.workloads import WORKLOADS
 
     quieten_tvm()
     workloads = matching(WORKLOADS, task or "*")
-    compiled_for = host_target() if target is None else parse_target(target)
-    require_measurable_here(compiled_for)
+    compiled_for = measurable_target(target)
     cost_model = _cost_model(search, seed)
     found = []
-    stopped = f"stopped. Everything measured is in {folder}; run the same command again to go on."
-    with interruptible_search(stopped) as check, closing(CpuTimeRunner(visits)) as runner:
+    with interruptible_search(stopped_in(folder)) as check, closing(CpuTimeRunner(visits)) as runner:
         database = _database(folder, compiled_for)
         builder = one_by_one(InProcessBuilder(), check)
         collector = Collector(database, compiled_for, builder, runner, cost_model, seed)
@@ -184,7 +178,9 @@ def _database(folder: Path, target: Any) -> Any:
 
 
 def _collected(database: Any, workload: Any, target: Any) -> CollectedTask:
+    from costmodel.integrations.tvm.records import fastest_secs
+
     entry = database.commit_workload(workload.module(target))
     ran = database.get_top_k(entry, len(database))
-    best_ms = min(float(secs) for secs in ran[0].run_secs) * 1e3 if ran else None
+    best_ms = fastest_secs(ran[0]) * 1e3 if ran else None
     return CollectedTask(workload.name, workload.kind, len(ran), best_ms)

@@ -15,7 +15,7 @@ from costmodel.cli.talk import tracked
 from costmodel.errors import DataError
 from costmodel.integrations.cli.interrupts import interruptible
 from costmodel.integrations.cli.options import RecordsArgument, TargetOption, TaskOption, matching
-from costmodel.integrations.cli.reading import read_folders, require_one_target
+from costmodel.integrations.cli.reading import read_folders
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -59,8 +59,7 @@ def evaluate(
     counts = sorted(set(measured or (0, 32)))
     scores = []
     with interruptible("stopped."):
-        tasks, targets = read_folders(records, target)
-        require_one_target(targets)
+        tasks, _ = read_folders(records, target, of_one_target=True)
         chosen = _large_enough(matching(tasks, task or "*"), counts)
         _warn_of_tasks_trained_on(chosen, about.provenance)
         with tracked(chosen, "scoring", few=0) as rest:

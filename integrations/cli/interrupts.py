@@ -18,12 +18,17 @@ import typer
 
 from costmodel.cli.errors import INTERRUPTED
 
-__all__ = ["interruptible", "interruptible_search", "one_by_one"]
+__all__ = ["interruptible", "interruptible_search", "one_by_one", "stopped_in"]
 
 logger = logging.getLogger(__name__)
 
 _SHOW_CURSOR = "\x1b[?25h"
 """Undoes what a progress bar did to the terminal."""
+
+
+def stopped_in(folder: Path) -> str:
+    """What a search that keeps its measurements in ``folder`` says when it is stopped."""
+    return f"stopped. Everything measured is in {folder}; run the same command again to go on."
 
 
 @contextmanager

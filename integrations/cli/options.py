@@ -11,7 +11,15 @@ import typer
 
 from costmodel.errors import UnknownNameError
 
-__all__ = ["RecordsArgument", "TargetOption", "TaskOption", "matching", "parse_target"]
+__all__ = [
+    "CompileTargetOption",
+    "RecordsArgument",
+    "TargetOption",
+    "TaskOption",
+    "matching",
+    "measurable_target",
+    "parse_target",
+]
 
 RecordsArgument = Annotated[
     list[Path], typer.Argument(metavar="RECORDS_DIR", help="Folders of records, as collect or TVM itself made them.")
@@ -23,6 +31,10 @@ TaskOption = Annotated[
 TargetOption = Annotated[
     str | None,
     typer.Option(metavar="JSON_OR_KIND", help="What the records are of. Default: the target they name themselves."),
+]
+CompileTargetOption = Annotated[
+    str | None,
+    typer.Option(metavar="JSON_OR_KIND", help="What to compile for. Default: one core of this machine."),
 ]
 
 
@@ -51,6 +63,19 @@ def matching(tasks: Sequence[_AnyTask], patterns: Iterable[str]) -> list[_AnyTas
             raise UnknownNameError("task", pattern, known, "A glob such as 'conv*' does as well.")
         found |= names
     return [task for task in tasks if task.name in found]
+
+
+def measurable_target(text: str | None) -> Any:
+    """What to compile for, where that can be timed on this machine; one core of it if nothing was typed.
+
+    Raises:
+        UsageError: TVM knows no such target, or it cannot be timed here.
+    """
+    from costmodel.integrations.tvm.targets import host_target, require_measurable_here
+
+    target = host_target() if text is None else parse_target(text)
+    require_measurable_here(target)
+    return target
 
 
 def parse_target(text: str) -> Any:

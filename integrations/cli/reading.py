@@ -14,12 +14,14 @@ from costmodel.integrations.cli.options import parse_target
 if TYPE_CHECKING:
     from costmodel.integrations.tvm.records import TaskRecords
 
-__all__ = ["open_records", "read_folders", "require_one_target", "target_of_records"]
+__all__ = ["open_records", "read_folders", "target_of_records"]
 
 _FILES = ("database_workload.json", "database_tuning_record.json")
 
 
-def read_folders(folders: Sequence[Path], target: str | None) -> tuple[list[TaskRecords], list[Any]]:
+def read_folders(
+    folders: Sequence[Path], target: str | None, *, of_one_target: bool = False
+) -> tuple[list[TaskRecords], list[Any]]:
     """The tasks of several folders by name, and the targets that they were measured on.
 
     What several folders of one target have of a task counts as one; on another target it is another task, since times
@@ -28,6 +30,7 @@ def read_folders(folders: Sequence[Path], target: str | None) -> tuple[list[Task
     Args:
         folders: Each with TVM's JSON database.
         target: As typed; ``None`` for the one that the records name.
+        of_one_target: Whether all folders have to be of the same target, as they have to if it is typed.
 
     Raises:
         UsageError: TVM knows no such target.
@@ -44,7 +47,7 @@ def read_folders(folders: Sequence[Path], target: str | None) -> tuple[list[Task
     targets: dict[str, Any] = {}
     with _counted("reading records", sum(map(_count_workloads, folders))) as advance:
         databases = [_with_records(folder) for folder in folders]
-        if typed is not None:
+        if of_one_target or typed is not None:
             target_of_records(databases)
         for database in databases:
             measured_on = typed or target_of_records([database])
@@ -56,18 +59,6 @@ def read_folders(folders: Sequence[Path], target: str | None) -> tuple[list[Task
                 key = task.name, name_of_target
                 tasks[key] = tasks[key].joined(task) if key in tasks else task
     return [tasks[key] for key in sorted(tasks)], [targets[name] for name in sorted(targets)]
-
-
-def require_one_target(targets: Sequence[Any]) -> None:
-    """Check that scores will be of one target.
-
-    Raises:
-        DataError: There are several.
-    """
-    from costmodel.integrations.tvm.targets import as_json
-
-    if len(targets) > 1:
-        raise _several([as_json(target) for target in targets])
 
 
 def open_records(folder: Path) -> Any:
@@ -101,15 +92,11 @@ def target_of_records(databases: Sequence[Any]) -> Any:
     records = [record for database in databases for record in database.get_all_tuning_records()]
     targets = {as_json(record.target) if record.target else "none": record.target for record in records}
     if len(targets) > 1:
-        raise _several(sorted(targets))
+        raise DataError(
+            f"the records are of {len(targets)} targets, whose times cannot be compared: {', '.join(sorted(targets))}. "
+            "Name folders of one target."
+        )
     return next(iter(targets.values()), None)
-
-
-def _several(targets: Sequence[str]) -> DataError:
-    return DataError(
-        f"the records are of {len(targets)} targets, whose times cannot be compared: {', '.join(targets)}. "
-        "Name folders of one target."
-    )
 
 
 def _require_files(folder: Path) -> None:

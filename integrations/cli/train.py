@@ -15,6 +15,7 @@ from costmodel.errors import DataError, UsageError
 from costmodel.integrations.cli.interrupts import interruptible
 from costmodel.integrations.cli.options import RecordsArgument, TargetOption, matching
 from costmodel.integrations.cli.reading import read_folders
+from costmodel.units import counted
 
 if TYPE_CHECKING:
     from costmodel.integrations.tvm.learning import CandidateFitConfig
@@ -83,8 +84,8 @@ def train(
     save_weights(trained.members, output, _provenance(tasks, targets, config, trained, start_from))
     checkpoint.unlink(missing_ok=True)
     losses = ", ".join(f"{loss:.3f}" for loss in trained.final_losses)
-    learned = f"learned from {_counted(sum(map(len, tasks)), 'candidate')} of {_counted(len(tasks), 'task')}"
-    say(f"{output} has {_counted(members, 'member')} that {learned}; final loss of each: {losses}")
+    learned = f"learned from {counted(sum(map(len, tasks)), 'candidate')} of {counted(len(tasks), 'task')}"
+    say(f"{output} has {counted(members, 'member')} that {learned}; final loss of each: {losses}")
 
 
 def _started(start_from: str | None, dim: int | None, depth: int | None) -> tuple[CandidateModel, ...]:
@@ -159,7 +160,3 @@ def _provenance(
         "seeds": list(trained.seeds),
         "final_losses": list(trained.final_losses),
     }
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

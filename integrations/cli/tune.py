@@ -13,8 +13,8 @@ import typer
 from costmodel.cli.options import BatchOption, FormatOption, ShapeOption, parse_shapes
 from costmodel.cli.output import Format, Output, Report
 from costmodel.cli.talk import wants_progress
-from costmodel.integrations.cli.interrupts import interruptible_search, one_by_one
-from costmodel.integrations.cli.options import parse_target
+from costmodel.integrations.cli.interrupts import interruptible_search, one_by_one, stopped_in
+from costmodel.integrations.cli.options import CompileTargetOption, measurable_target
 from costmodel.integrations.cli.reading import open_records
 from costmodel.integrations.cli.tvm_talk import quieten_tvm
 
@@ -43,10 +43,7 @@ def tune(
         int,
         typer.Option(min=1, metavar="N", help="Candidates of all tasks, those of earlier runs included."),
     ] = 1000,
-    target: Annotated[
-        str | None,
-        typer.Option(metavar="JSON_OR_KIND", help="What to compile for. Default: one core of this machine."),
-    ] = None,
+    target: CompileTargetOption = None,
     weights: Annotated[
         str | None,
         typer.Option(
@@ -85,17 +82,14 @@ def tune(
     from costmodel.integrations.tvm.network_check import compile_checked
     from costmodel.integrations.tvm.network_tuning import SHARES_PLATFORM, tune_network
     from costmodel.integrations.tvm.networks import import_onnx, load_onnx
-    from costmodel.integrations.tvm.targets import host_target, require_measurable_here
     from costmodel.integrations.tvm.tuning_folder import TuningFolder
     from costmodel.integrations.tvm.weights import DEFAULT_WEIGHTS
 
     quieten_tvm()
     network = load_onnx(model, shapes=parse_shapes(shape), batch=batch)
-    compiled_for = host_target() if target is None else parse_target(target)
-    require_measurable_here(compiled_for)
+    compiled_for = measurable_target(target)
     cost_model = NNFormerCostModel.from_pretrained(weights or DEFAULT_WEIGHTS)
-    stopped = f"stopped. Everything measured is in {folder}; run the same command again to go on."
-    with interruptible_search(stopped) as check, closing(CpuTimeRunner()) as runner:
+    with interruptible_search(stopped_in(folder)) as check, closing(CpuTimeRunner()) as runner:
         module = import_onnx(network)
         work = TuningFolder.open(folder, module, compiled_for, cost_model)
         tuned = tune_network(

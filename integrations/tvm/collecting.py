@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -15,9 +14,10 @@ from tvm.ir.utils import derived_object
 from tvm.s_tir import meta_schedule as ms
 
 from costmodel.errors import UsageError
+from costmodel.integrations.tvm.measuring import measured_batch
 from costmodel.integrations.tvm.workloads import Workload
 
-__all__ = ["Collector", "open_database"]
+__all__ = ["Collector", "open_database", "random_state"]
 
 logger = logging.getLogger(__name__)
 
@@ -28,10 +28,20 @@ _EMPTY_BATCHES = 4
 """After so many batches of random candidates without a new one, there are no others."""
 
 _SEEDS = 1 << 16
-"""Room between the states of one seed's random numbers and the next one's."""
+"""Room between the states of one seed and those of the next one."""
 
 _SEARCH = {"population_size": 192, "genetic_num_iters": 3, "init_min_unmeasured": 32}
 """A search of a third of the usual size: half of the records come from one, and what it finds need not be the best."""
+
+
+def random_state(seed: int, known: int) -> int:
+    """TVM's state of random numbers for a search that goes on: what was drawn before is not drawn again.
+
+    Args:
+        seed: As the user gave it.
+        known: How many candidates there are already.
+    """
+    return seed * _SEEDS + known + 1
 
 
 def open_database(folder: str | Path) -> Any:
@@ -102,7 +112,7 @@ class Collector:
             if record.workload.same_as(entry)
         }
 
-    def _context(self, name: str, module: Any, strategy: Any, seed: int) -> Any:
+    def _context(self, name: str, module: Any, strategy: Any, state: int) -> Any:
         return ms.TuneContext(
             mod=module,
             target=self.target,
@@ -110,13 +120,12 @@ class Collector:
             search_strategy=strategy,
             task_name=name,
             num_threads=1,
-            rand_state=seed + 1,
+            rand_state=state,
         )
 
     def _random_candidates(self, module: Any, tried: set[int], count: int) -> Iterator[Sequence[Any]]:
         """Batches of at most ``count`` candidates that were not tried."""
-        # What was drawn before is not drawn again.
-        context = self._context("random", module, "replay-trace", self.seed * _SEEDS + len(tried))
+        context = self._context("random", module, "replay-trace", random_state(self.seed, len(tried)))
         spaces = context.generate_design_space()
         context.pre_tuning(
             max_trials=100 * count,
@@ -141,17 +150,8 @@ class Collector:
 
     def _measured(self, candidates: Sequence[Any]) -> list[Any]:
         """TVM's runner results, one a candidate."""
-        built = self.builder.build([ms.builder.BuilderInput(found.sch.mod, self.target) for found in candidates])
-        usable = [index for index, result in enumerate(built) if result.error_msg is None]
-        inputs = [
-            ms.runner.RunnerInput(built[index].artifact_path, self.target.kind.name, candidates[index].args_info)
-            for index in usable
-        ]
-        results = [ms.runner.RunnerResult(None, result.error_msg) for result in built]
-        for index, future in zip(usable, self.runner.run(inputs), strict=True):
-            results[index] = future.result()
-            shutil.rmtree(Path(str(built[index].artifact_path)).parent)
-        return results
+        modules, arguments = [found.sch.mod for found in candidates], [found.args_info for found in candidates]
+        return measured_batch(modules, arguments, self.target, self.builder, self.runner)
 
     def _commit(self, entry: Any, known: set[int], candidates: Sequence[Any], results: Sequence[Any]) -> None:
         """Put those that ran, and were not known, into the database."""
@@ -174,7 +174,7 @@ class Collector:
             ms.measure_callback.UpdateCostModel(),
         ]
         ms.tune.tune_tasks(
-            tasks=[self._context(name, module, strategy, self.seed)],
+            tasks=[self._context(name, module, strategy, self.seed + 1)],
             task_weights=[1.0],
             work_dir="",
             max_trials_global=count,

@@ -17,6 +17,7 @@ from costmodel.errors import UnsupportedModelError
 from costmodel.features import GraphFeatures
 from costmodel.integrations.tvm.candidate import NodeType, candidate_features, read_candidate
 from costmodel.integrations.tvm.ranker import CandidateRanker
+from costmodel.integrations.tvm.records import fastest_secs
 from costmodel.integrations.tvm.weights import DEFAULT_WEIGHTS
 
 __all__ = ["NNFormerCostModel"]
@@ -155,7 +156,5 @@ def _task(context: Any) -> str:
 
 def _run_secs(result: Any) -> float:
     """How long a candidate took; infinity if it failed."""
-    if result.error_msg is not None or not result.run_secs:
-        return float("inf")
-    secs = min(float(found) for found in result.run_secs)
+    secs = float("inf") if result.error_msg is not None else fastest_secs(result)
     return secs if secs > 0 else float("inf")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -132,11 +133,8 @@ def _put(library: Path, path: Path) -> None:
 
 def _compared(untuned: Path, tuned: Path, inputs: Sequence[np.ndarray]) -> tuple[NetworkRun, NetworkRun]:
     """What both compute, and the fastest run of each, in turns."""
-    timer = NetworkTimer()
-    try:
+    with closing(NetworkTimer()) as timer:
         turns = [[timer.visit(library, inputs) for library in (untuned, tuned)] for _ in range(_VISITS)]
-    finally:
-        timer.close()
     before, after = (min(of_one, key=lambda run: run.latency_ms) for of_one in zip(*turns, strict=True))
     return before, after
 

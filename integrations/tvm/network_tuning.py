@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import logging
-import shutil
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from tvm.s_tir import meta_schedule as ms
@@ -17,11 +15,12 @@ from costmodel.calibration.measurers.tvm_compiler import last_line
 from costmodel.errors import UnsupportedModelError, UsageError
 from costmodel.integrations.tvm.allocated_tuning import tune_allocated
 from costmodel.integrations.tvm.allocation import allocate_trials
-from costmodel.integrations.tvm.collecting import open_database
+from costmodel.integrations.tvm.collecting import open_database, random_state
 from costmodel.integrations.tvm.cost_model import NNFormerCostModel
 from costmodel.integrations.tvm.estimate import estimate
 from costmodel.integrations.tvm.fusion import task_key
-from costmodel.integrations.tvm.measuring import CpuTimeRunner, InProcessBuilder
+from costmodel.integrations.tvm.measuring import CpuTimeRunner, InProcessBuilder, measured_batch
+from costmodel.integrations.tvm.records import fastest_secs
 from costmodel.integrations.tvm.task_shares import task_shares
 from costmodel.integrations.tvm.tuning_callback import TuningCallback
 from costmodel.integrations.tvm.tuning_folder import TuningFolder
@@ -41,9 +40,6 @@ _TRIALS_A_ROUND = 16
 
 _SEARCH = {"population_size": 256, "genetic_num_iters": 3, "init_min_unmeasured": 32}
 """Half of TVM's own population: on one core, scoring it takes as long as measuring a round."""
-
-_SEEDS = 1 << 16
-"""Room between the random numbers of one seed and the next one's, for runs that go on."""
 
 
 @dataclass(frozen=True)
@@ -169,8 +165,7 @@ def tune_network(
             around_task=watched,
             log_files=False,
             strategy=ms.search_strategy.EvolutionarySearch(**_SEARCH),
-            # What was drawn before is not drawn again.
-            seed=seed * _SEEDS + len(database) + 1,
+            seed=random_state(seed, len(database)),
             builder=builder,
             runner=runner,
             measure_callbacks=[callback, *ms.MeasureCallback.create("default"), callback],
@@ -202,16 +197,9 @@ def _require_fixed_shapes(tasks: Sequence[Any]) -> None:
 
 def _untuned_ms(task: Any, builder: Any, runner: Any) -> float | None:
     module = task.dispatched[0]
-    built = builder.build([ms.builder.BuilderInput(module, task.target)])[0]
-    if built.error_msg is not None:
-        return None
     arguments = ms.arg_info.ArgInfo.from_prim_func(module["main"])
-    try:
-        (future,) = runner.run([ms.runner.RunnerInput(built.artifact_path, task.target.kind.name, arguments)])
-        result = future.result()
-    finally:
-        shutil.rmtree(Path(str(built.artifact_path)).parent, ignore_errors=True)
-    return None if result.error_msg is not None else 1e3 * min(float(secs) for secs in result.run_secs)
+    (result,) = measured_batch([module], [arguments], task.target, builder, runner)
+    return None if result.error_msg is not None else 1e3 * fastest_secs(result)
 
 
 def _teach(cost_model: NNFormerCostModel, task: Any, database: Any) -> None:
@@ -259,7 +247,7 @@ def _tuned(
         tasks, keys, shares, allotted, _measured(database, tasks), strict=True
     ):
         best = next(iter(_fastest(database, task, 1)), None)
-        best_ms = None if best is None else 1e3 * min(float(secs) for secs in best.run_secs)
+        best_ms = None if best is None else 1e3 * fastest_secs(best)
         row = TunedTask(
             str(task.task_name), int(task.weight), share, may_take, taken, folder.task(key).untuned_ms, best_ms
         )

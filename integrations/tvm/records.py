@@ -14,7 +14,7 @@ from costmodel.features import GraphFeatures
 from costmodel.integrations.tvm.candidate import candidate_features, read_candidate
 from costmodel.integrations.tvm.workloads import Workload
 
-__all__ = ["MeasuredTask", "TaskRecords", "measured_tasks", "read_records"]
+__all__ = ["MeasuredTask", "TaskRecords", "fastest_secs", "measured_tasks", "read_records"]
 
 _FAILED_SECS = 1e9
 """TVM notes a candidate that failed as one that took for ever."""
@@ -84,7 +84,7 @@ def measured_tasks(database: Any, target: Any, workloads: Sequence[Workload]) ->
     for key, records in by_task.items():
         workload = known.get(key)
         name = workload.name if workload else f"task-{key & 0xFFFFFFFF:08x}"
-        usable = [(record, secs) for record in records if (secs := _run_secs(record)) < _FAILED_SECS]
+        usable = [(record, secs) for record in records if (secs := fastest_secs(record)) < _FAILED_SECS]
         yield MeasuredTask(
             name,
             workload.kind if workload else name,
@@ -114,6 +114,6 @@ def read_records(
     return found
 
 
-def _run_secs(record: Any) -> float:
-    times = [float(secs) for secs in record.run_secs or ()]
-    return min(times) if times else float("inf")
+def fastest_secs(measured: Any) -> float:
+    """The fastest run of TVM's ``TuningRecord`` or ``RunnerResult``, seconds; infinity where none is noted."""
+    return min((float(secs) for secs in measured.run_secs or ()), default=float("inf"))

@@ -11,12 +11,9 @@ from tvm.s_tir.meta_schedule.runner import PyRunner, PyRunnerFuture, RunnerInput
 
 from costmodel.calibration.child import Child, ChildDiedError, ChildHungError
 from costmodel.errors import UsageError
-from costmodel.integrations.tvm.measuring.timer import Timed, Timer, Visit
+from costmodel.integrations.tvm.measuring.timer import ONE_THREAD, Timed, Timer, Visit
 
-__all__ = ["CpuTimeRunner"]
-
-_VARIABLES = {"TVM_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
-"""CPU time is that of one thread, so there may be no others."""
+__all__ = ["CpuTimeRunner", "Finished"]
 
 
 @derived_object
@@ -52,12 +49,12 @@ class CpuTimeRunner(PyRunner):  # type: ignore[misc]  # TVM has no types
         self.run_secs = run_secs
         self.slow_secs = slow_secs
         self.time_limit_s = time_limit_s
-        self._child = Child(Timer(), _VARIABLES)
+        self._child = Child(Timer(), ONE_THREAD)
 
     def run(self, runner_inputs: list[Any]) -> list[Any]:
         """Times of all candidates, in their order; they are there when this returns."""
         requests = [self._visit(runner_input) for runner_input in runner_inputs]
-        return [_Done(result) for result in self._results(requests)]
+        return [Finished(result) for result in self._results(requests)]
 
     def close(self) -> None:
         """End the process that runs candidates; another run starts a new one."""
@@ -92,7 +89,7 @@ class CpuTimeRunner(PyRunner):  # type: ignore[misc]  # TVM has no types
 
 
 @derived_object
-class _Done(PyRunnerFuture):  # type: ignore[misc]  # TVM has no types
+class Finished(PyRunnerFuture):  # type: ignore[misc]  # TVM has no types
     """A result that is there."""
 
     def __init__(self, result: RunnerResult) -> None:
@@ -100,7 +97,9 @@ class _Done(PyRunnerFuture):  # type: ignore[misc]  # TVM has no types
         self._result = result
 
     def done(self) -> bool:
+        """Yes."""
         return True
 
     def result(self) -> RunnerResult:
+        """The result."""
         return self._result

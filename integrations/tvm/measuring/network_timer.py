@@ -13,11 +13,9 @@ import numpy as np
 from costmodel.calibration.child import Child
 from costmodel.calibration.measurers.tvm_compiler import last_line
 from costmodel.errors import MeasurementError
+from costmodel.integrations.tvm.measuring.timer import ONE_THREAD
 
 __all__ = ["NetworkRun", "NetworkTimer"]
-
-_VARIABLES = {"TVM_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
-"""CPU time is that of one thread, so there may be no others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +42,7 @@ class NetworkTimer:
     def __init__(self, runs: int = 5, *, time_limit_s: float = 300.0) -> None:
         self.runs = runs
         self.time_limit_s = time_limit_s
-        self._child = Child(_Runner(), _VARIABLES)
+        self._child = Child(_Runner(), ONE_THREAD)
 
     def visit(self, library: str | Path, inputs: Sequence[np.ndarray]) -> NetworkRun:
         """Run the network of a shared library.

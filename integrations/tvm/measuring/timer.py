@@ -8,7 +8,10 @@ from math import ceil
 from time import thread_time_ns
 from typing import Any
 
-__all__ = ["Timed", "Timer", "Visit"]
+__all__ = ["ONE_THREAD", "Timed", "Timer", "Visit"]
+
+ONE_THREAD = {"TVM_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+"""Environment of a process that goes by the CPU time of one thread, so there may be no others."""
 
 _RUNS_A_VISIT = 3
 _MOST_CALLS = 1000

@@ -11,14 +11,14 @@ from tvm import relax
 from costmodel.errors import UnknownNameError
 from costmodel.integrations.tvm.workloads.workload import Workload
 
-__all__ = ["WORKLOADS", "find_workload"]
+__all__ = ["WORKLOADS", "find_workload", "relax_module"]
 
 _Shape = tuple[int, ...]
 _Write = Callable[..., Any]
 
 
-def _module(shapes: Sequence[_Shape], write: _Write) -> Any:
-    """A Relax module that applies ``write`` to inputs of these shapes."""
+def relax_module(shapes: Sequence[_Shape], write: _Write) -> Any:
+    """A Relax module that applies ``write`` to inputs of these shapes, of 32-bit floats."""
     builder = relax.BlockBuilder()
     inputs = [relax.Var(f"x{index}", relax.TensorType(shape, "float32")) for index, shape in enumerate(shapes)]
     with builder.function("main", inputs):
@@ -29,7 +29,7 @@ def _module(shapes: Sequence[_Shape], write: _Write) -> Any:
 
 
 def _task(kind: str, name: str, source: str, shapes: Sequence[_Shape], write: _Write) -> Workload:
-    return Workload(kind, f"{kind}-{name}", source, partial(_module, shapes, write))
+    return Workload(kind, f"{kind}-{name}", source, partial(relax_module, shapes, write))
 
 
 # --- What is computed ---

@@ -19,7 +19,7 @@ from importlib import import_module
 from importlib.metadata import PackageNotFoundError
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pytest
@@ -27,7 +27,6 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from costmodel.cli import main
 from costmodel.errors import DataError, UnknownNameError, UsageError
 
 needs_tvm = pytest.mark.skipif(find_spec("tvm") is None, reason="TVM is not installed: pip install '.[tvm]'")
@@ -36,6 +35,7 @@ COMMANDS = {
     "collect": ("collect", "-o", "records"),
     "train": ("train", "records", "-o", "weights.safetensors"),
     "evaluate": ("evaluate", "records"),
+    "tune": ("tune", "net.onnx", "-o", "tuned"),
 }
 TINY = ("--members", "2", "--steps", "20", "--dim", "16", "--depth", "1")
 WEIGHTS = "weights.safetensors"
@@ -43,36 +43,6 @@ PARTIAL = f".{WEIGHTS}.partial"
 
 
 _TRAINED: list[bytes] = []
-
-
-class Finished(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-
-@pytest.fixture(autouse=True)
-def _one_thread():
-    """Models as small as these only wait for other threads."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
-@pytest.fixture
-def run(tmp_path, monkeypatch, capfd):
-    """Runs ``costmodel tvm`` in a folder of its own; also what TVM prints past Python counts as output."""
-    monkeypatch.chdir(tmp_path)
-
-    def run_it(*arguments: object) -> Finished:
-        with pytest.raises(SystemExit) as leaving:
-            main(["tvm", *map(str, arguments)])
-        out, err = capfd.readouterr()
-        assert "Traceback" not in err
-        return Finished(int(leaving.value.code or 0), out, err)
-
-    return run_it
 
 
 # --- Without TVM ---
@@ -140,13 +110,9 @@ def test_what_is_typed_wrong(run, arguments, message):
 def _matmul(rows: int, columns: int) -> Any:
     from tvm import relax
 
-    builder = relax.BlockBuilder()
-    x, w = (relax.Var(n, relax.TensorType(shape, "float32")) for n, shape in (("x", (rows, 8)), ("w", (8, columns))))
-    with builder.function("main", [x, w]):
-        with builder.dataflow():
-            output = builder.emit_output(relax.op.matmul(x, w))
-        builder.emit_func_output(output)
-    return builder.get()
+    from costmodel.integrations.tvm.workloads import relax_module
+
+    return relax_module([(rows, 8), (8, columns)], relax.op.matmul)
 
 
 @pytest.fixture

@@ -8,14 +8,13 @@ import io
 import json
 import os
 import signal
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
+from functools import partial
 from importlib import import_module
-from importlib.metadata import PackageNotFoundError
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import onnx
@@ -23,7 +22,6 @@ import pytest
 import torch
 from onnx import TensorProto, helper, numpy_helper
 
-from costmodel.cli import main
 from costmodel.errors import MeasurementError
 from costmodel.predictor import Predictor
 
@@ -33,34 +31,10 @@ WEIGHTS = "weights.safetensors"
 TUNE = ("net.onnx", "-o", "tuned", "-w", WEIGHTS, "-p", "*i9*")
 
 
-class Finished(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    """Models as small as these only wait for other threads."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 @pytest.fixture
-def run(tmp_path, monkeypatch, capfd) -> Callable[..., Finished]:
-    """Runs ``costmodel tvm tune`` in a folder of its own; also what TVM prints past Python counts as output."""
-    monkeypatch.chdir(tmp_path)
-
-    def run_it(*arguments: object) -> Finished:
-        with pytest.raises(SystemExit) as leaving:
-            main(["tvm", "tune", *map(str, arguments)])
-        out, err = capfd.readouterr()
-        assert "Traceback" not in err
-        return Finished(int(leaving.value.code or 0), out, err)
-
-    return run_it
+def run(run: Callable[..., Any]) -> Callable[..., Any]:
+    """Runs ``costmodel tvm tune``."""
+    return partial(run, "tune")
 
 
 def write_network(path: str, batch: int | str = 16, width: int | str = 24, seed: int = 0) -> None:
@@ -106,28 +80,17 @@ def network(run, monkeypatch, untrained_bundle) -> None:
 def timed(monkeypatch) -> list[float]:
     """Seconds that tasks without tuning and candidates are said to take, in turn; the last for ever.  Nothing runs."""
     from tvm.ir.utils import derived_object
-    from tvm.s_tir.meta_schedule.runner import PyRunner, PyRunnerFuture, RunnerResult
+    from tvm.s_tir.meta_schedule.runner import PyRunner, RunnerResult
 
     from costmodel.integrations.tvm import measuring
 
     secs = [2e-3, 2e-3, 1e-3]
 
     @derived_object
-    class Known(PyRunnerFuture):
-        def __init__(self, result: Any) -> None:
-            super().__init__()
-            self._result = result
-
-        def done(self) -> bool:
-            return True
-
-        def result(self) -> Any:
-            return self._result
-
-    @derived_object
     class Invented(PyRunner):
         def run(self, runner_inputs: list[Any]) -> list[Any]:
-            return [Known(RunnerResult([secs.pop(0) if len(secs) > 1 else secs[0]], None)) for _ in runner_inputs]
+            times = [secs.pop(0) if len(secs) > 1 else secs[0] for _ in runner_inputs]
+            return [measuring.Finished(RunnerResult([time], None)) for time in times]
 
         def close(self) -> None: ...
 
@@ -287,21 +250,6 @@ def test_where_the_latency_cannot_be_predicted_flops_share_out(run, network, tim
 
 
 # --- What goes wrong ---
-
-
-def test_without_tvm_it_says_how_to_install_it(run, monkeypatch):
-    def nothing_is_installed(package: str) -> str:
-        raise PackageNotFoundError(package)
-
-    monkeypatch.setattr("costmodel.calibration.measurers.tvm_versions.version", nothing_is_installed)
-    for name in [name for name in sys.modules if name.startswith("costmodel.integrations.tvm")]:
-        monkeypatch.delitem(sys.modules, name)
-
-    done = run(*TUNE)
-
-    assert (done.code, done.out) == (1, "")
-    assert "pip install 'nnformer-costmodel[tvm]'" in done.err
-    assert not list(Path().iterdir())
 
 
 @pytest.mark.parametrize(

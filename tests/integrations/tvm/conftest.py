@@ -17,24 +17,18 @@ def target() -> Any:
     return tvm.target.Target({"kind": "llvm", "num-cores": 1})
 
 
-def _matmul(size: int) -> Any:
-    from tvm import relax
-
-    builder = relax.BlockBuilder()
-    x, w = (relax.Var(name, relax.TensorType((size, size), "float32")) for name in "xw")
-    with builder.function("main", [x, w]):
-        with builder.dataflow():
-            output = builder.emit_output(relax.op.matmul(x, w))
-        builder.emit_func_output(output)
-    return builder.get()
-
-
 @pytest.fixture(scope="session")
 def matmul() -> Any:
     """Makes workloads that multiply two square matrices of a size."""
-    from costmodel.integrations.tvm.workloads import Workload
+    from tvm import relax
 
-    return lambda size: Workload("matmul", f"matmul-{size}", "a test", partial(_matmul, size))
+    from costmodel.integrations.tvm.workloads import Workload, relax_module
+
+    def of_size(size: int) -> Workload:
+        square = (size, size)
+        return Workload("matmul", f"matmul-{size}", "a test", partial(relax_module, [square, square], relax.op.matmul))
+
+    return of_size
 
 
 @pytest.fixture(scope="session")

@@ -30,7 +30,7 @@ from costmodel.integrations.tvm.estimate import estimate, load_relax
 from costmodel.integrations.tvm.fusion import fused_groups, task_key
 from costmodel.integrations.tvm.relax_reader import unique_names
 from costmodel.integrations.tvm.task_shares import task_shares
-from costmodel.integrations.tvm.workloads import extract_tasks
+from costmodel.integrations.tvm.workloads import extract_tasks, relax_module
 from costmodel.prediction import OpPrediction, Prediction
 from costmodel.predictor import Predictor
 
@@ -116,13 +116,7 @@ def const(*shape: int) -> Any:
 
 
 def module_of(write: Any, *shapes: tuple[int, ...]) -> Any:
-    builder = relax.BlockBuilder()
-    inputs = [relax.Var(f"x{index}", relax.TensorType(shape, "float32")) for index, shape in enumerate(shapes)]
-    with builder.function("main", inputs):
-        with builder.dataflow():
-            output = builder.emit_output(write(*inputs))
-        builder.emit_func_output(output)
-    return builder.get()
+    return relax_module(shapes, write)
 
 
 def convolutions(x: Any) -> Any:

@@ -16,14 +16,14 @@ from tvm import relax
 from tvm.ir.utils import derived_object
 from tvm.s_tir import meta_schedule as ms
 from tvm.s_tir.meta_schedule.builder import BuilderResult, PyBuilder
-from tvm.s_tir.meta_schedule.runner import PyRunner, PyRunnerFuture, RunnerResult
+from tvm.s_tir.meta_schedule.runner import PyRunner, RunnerResult
 
 from costmodel.errors import UsageError
 from costmodel.integrations.tvm.candidate import candidate_features, read_candidate
 from costmodel.integrations.tvm.collecting import Collector, open_database
-from costmodel.integrations.tvm.measuring import CpuTimeRunner, InProcessBuilder
+from costmodel.integrations.tvm.measuring import CpuTimeRunner, Finished, InProcessBuilder
 from costmodel.integrations.tvm.records import TaskRecords, read_records
-from costmodel.integrations.tvm.workloads import Workload
+from costmodel.integrations.tvm.workloads import Workload, relax_module
 
 SIZE = 16
 
@@ -62,25 +62,12 @@ class FakeRunner(PyRunner):
         self.fails = fails
 
     def run(self, runner_inputs):
-        return [Done(self._timed(int(Path(str(found.artifact_path)).read_text()))) for found in runner_inputs]
+        return [Finished(self._timed(int(Path(str(found.artifact_path)).read_text()))) for found in runner_inputs]
 
     def _timed(self, key: int) -> RunnerResult:
         if self.fails(key):
             return RunnerResult(None, "does not run: it is told to")
         return RunnerResult([invented_secs(key)], None)
-
-
-@derived_object
-class Done(PyRunnerFuture):
-    def __init__(self, result: RunnerResult) -> None:
-        super().__init__()
-        self._result = result
-
-    def done(self) -> bool:
-        return True
-
-    def result(self) -> RunnerResult:
-        return self._result
 
 
 def invented_secs(key: int) -> float:
@@ -223,13 +210,7 @@ def test_a_task_with_few_candidates_ends_when_there_are_no_others(collector, fol
 
 
 def row_sums():
-    maker = relax.BlockBuilder()
-    x = relax.Var("x", relax.TensorType((4, 4), "float32"))
-    with maker.function("main", [x]):
-        with maker.dataflow():
-            output = maker.emit_output(relax.op.sum(x, axis=1))
-        maker.emit_func_output(output)
-    return maker.get()
+    return relax_module([(4, 4)], lambda x: relax.op.sum(x, axis=1))
 
 
 def test_one_candidate_is_too_few(collector, tiny):
