@@ -7,14 +7,17 @@ import secrets
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from hashlib import sha256
 from pathlib import Path
 from stat import S_IMODE
 from typing import TYPE_CHECKING
 
+from costmodel.errors import UsageError
+
 if TYPE_CHECKING:
     from filelock import FileLock
 
-__all__ = ["append_durably", "machine_lock", "replaced", "split_torn_line", "sync_folder"]
+__all__ = ["append_durably", "machine_lock", "replaced", "sole_writer", "split_torn_line", "sync_folder"]
 
 
 @contextmanager
@@ -97,3 +100,23 @@ def machine_lock(name: str, timeout_s: float = -1) -> FileLock:
     from filelock import FileLock
 
     return FileLock(Path(tempfile.gettempdir()) / f"costmodel-{name}.lock", timeout=timeout_s, mode=0o666)
+
+
+@contextmanager
+def sole_writer(path: Path) -> Iterator[None]:
+    """Keeps other processes of this machine that ask likewise from writing to ``path`` at the same time.
+
+    Args:
+        path: A file or folder, there or not.
+
+    Raises:
+        UsageError: Another process writes to it.
+    """
+    from filelock import Timeout
+
+    name = sha256(os.fsencode(path.resolve())).hexdigest()[:16]
+    try:
+        with machine_lock(name, timeout_s=0):
+            yield
+    except Timeout as error:
+        raise UsageError(f"another process is writing {path}; wait for it, or choose another name.") from error

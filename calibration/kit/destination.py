@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from hashlib import sha256
 from pathlib import Path
 from typing import TypeAlias
 from zipfile import ZipFile
 
-from filelock import Timeout
-
 from costmodel.errors import DataError, UsageError
-from costmodel.files import machine_lock
+from costmodel.files import sole_writer
 
 __all__ = ["WriteFile", "open_destination"]
 
@@ -39,7 +35,7 @@ def open_destination(destination: Path) -> Iterator[WriteFile]:
     destination = destination.absolute()
     if _holds_something(destination):
         raise UsageError(f"{destination} is there already; choose another name, or remove it first.")
-    with _only_writer_of(destination):
+    with sole_writer(destination):
         partial = destination.with_name(f".{destination.name}.costmodel-partial")
         try:
             partial.parent.mkdir(parents=True, exist_ok=True)
@@ -53,16 +49,6 @@ def open_destination(destination: Path) -> Iterator[WriteFile]:
             raise DataError(f"cannot write {destination}: {error.strerror}. Choose another place.") from error
         finally:
             _remove(partial)
-
-
-@contextmanager
-def _only_writer_of(destination: Path) -> Iterator[None]:
-    name = sha256(os.fsencode(destination)).hexdigest()[:16]
-    try:
-        with machine_lock(name, timeout_s=0):
-            yield
-    except Timeout as error:
-        raise UsageError(f"another process is writing {destination}; wait for it, or choose another name.") from error
 
 
 def _holds_something(path: Path) -> bool:

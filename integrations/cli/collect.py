@@ -1,10 +1,10 @@
-"""``costmodel tvm collect``: measures candidates of the workloads on this machine."""
+"""``costmodel tvm collect``: measures candidates of the workloads, here or on devices of a TVM tracker."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, fields
 from enum import StrEnum
 from importlib.util import find_spec
@@ -18,8 +18,15 @@ from costmodel.cli.options import FormatOption
 from costmodel.cli.output import Format, Output, Report
 from costmodel.cli.talk import tracked
 from costmodel.errors import MissingDependencyError, UsageError
+from costmodel.files import sole_writer
 from costmodel.integrations.cli.interrupts import interruptible_search, one_by_one, stopped_in
-from costmodel.integrations.cli.options import CompileTargetOption, TaskOption, matching, measurable_target
+from costmodel.integrations.cli.options import (
+    CompileTargetOption,
+    TaskOption,
+    matching,
+    measurable_target,
+    parse_target,
+)
 from costmodel.integrations.cli.reading import open_records, target_of_records
 from costmodel.integrations.cli.tvm_talk import quieten_tvm
 
@@ -61,21 +68,37 @@ def collect(
     ] = Search.NNFORMER,
     visits: Annotated[int, typer.Option(min=1, metavar="N", help="Rounds over a batch; the fastest run counts.")] = 3,
     seed: Annotated[int, typer.Option(min=0, help="Of what is drawn.")] = 0,
+    tracker: Annotated[
+        str | None,
+        typer.Option(metavar="HOST:PORT", help="Measure on devices of this TVM tracker.  [default: on this machine]"),
+    ] = None,
+    key: Annotated[
+        str | None,
+        typer.Option(metavar="KEY", help="What the devices' servers are registered under; needs --target."),
+    ] = None,
+    linker: Annotated[
+        str | None, typer.Option(metavar="PATH", help="Cross compiler that links.  [default: this machine's]")
+    ] = None,
     form: FormatOption = Format.TABLE,
 ) -> None:
     """Measure candidates of tuning tasks, which train and evaluate learn from."""
     from costmodel.integrations.tvm.collecting import Collector
-    from costmodel.integrations.tvm.measuring import CpuTimeRunner, InProcessBuilder
+    from costmodel.integrations.tvm.measuring import InProcessBuilder
     from costmodel.integrations.tvm.workloads import WORKLOADS
 
     quieten_tvm()
     workloads = matching(WORKLOADS, task or "*")
-    compiled_for = measurable_target(target)
+    compiled_for = _target(target, tracker, key)
+    builder = InProcessBuilder(linker)
     cost_model = _cost_model(search, seed)
     found = []
-    with interruptible_search(stopped_in(folder)) as check, closing(CpuTimeRunner(visits)) as runner:
+    with (
+        sole_writer(folder),
+        interruptible_search(stopped_in(folder)) as check,
+        _runner(tracker, key, visits) as runner,
+    ):
         database = _database(folder, compiled_for)
-        builder = one_by_one(InProcessBuilder(), check)
+        builder = one_by_one(builder, check)
         collector = Collector(database, compiled_for, builder, runner, cost_model, seed)
         with tracked(workloads, "measuring", few=0) as tasks:
             for workload in tasks:
@@ -140,6 +163,45 @@ class CollectionReport(Report):
         for row in self._tasks:
             table.add_row(row.task, row.kind, str(row.records), "" if row.best_ms is None else f"{row.best_ms:.4g}")
         yield table
+
+
+def _target(text: str | None, tracker: str | None, key: str | None) -> Any:
+    """What to compile for.
+
+    Raises:
+        UsageError: It cannot be measured where it should be.
+    """
+    if (tracker is None) != (key is None):
+        raise UsageError("--tracker says where the devices are and --key which of them; give both, or neither.")
+    if tracker is None:
+        return measurable_target(text)
+    if text is None:
+        from costmodel.integrations.tvm.targets import EXAMPLE
+
+        raise UsageError(f"--key needs --target, what its processor is, such as '{EXAMPLE}'.")
+    return parse_target(text)
+
+
+@contextmanager
+def _runner(tracker: str | None, key: str | None, visits: int) -> Iterator[Any]:
+    """What times candidates, here or on a device.
+
+    Raises:
+        UsageError: That is no address of a tracker.
+        NoDeviceError: The tracker does not answer, or has no such device.
+    """
+    from costmodel.calibration.cli.tvm_options import parse_tracker
+    from costmodel.integrations.tvm.measuring import CpuTimeRunner, rpc_runner
+
+    if tracker is None or key is None:
+        with closing(CpuTimeRunner(visits)) as here:
+            yield here
+        return
+    runner = rpc_runner(*parse_tracker(tracker), key, runs=visits)
+    try:
+        yield runner
+    finally:
+        runner.pool.shutdown()
 
 
 def _cost_model(search: Search, seed: int) -> Callable[[], Any]:

@@ -13,6 +13,7 @@ import typer
 from costmodel.cli.options import BatchOption, FormatOption, ShapeOption, parse_shapes
 from costmodel.cli.output import Format, Output, Report
 from costmodel.cli.talk import wants_progress
+from costmodel.files import sole_writer
 from costmodel.integrations.cli.interrupts import interruptible_search, one_by_one, stopped_in
 from costmodel.integrations.cli.options import CompileTargetOption, measurable_target
 from costmodel.integrations.cli.reading import open_records
@@ -89,7 +90,11 @@ def tune(
     network = load_onnx(model, shapes=parse_shapes(shape), batch=batch)
     compiled_for = measurable_target(target)
     cost_model = NNFormerCostModel.from_pretrained(weights or DEFAULT_WEIGHTS)
-    with interruptible_search(stopped_in(folder)) as check, closing(CpuTimeRunner()) as runner:
+    with (
+        sole_writer(folder),
+        interruptible_search(stopped_in(folder)) as check,
+        closing(CpuTimeRunner()) as runner,
+    ):
         module = import_onnx(network)
         work = TuningFolder.open(folder, module, compiled_for, cost_model)
         tuned = tune_network(

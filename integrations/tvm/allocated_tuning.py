@@ -12,6 +12,7 @@ from tvm.s_tir.meta_schedule.relax_integration import extracted_tasks_to_tune_co
 from tvm.s_tir.meta_schedule.utils import fork_seed
 
 from costmodel.errors import UsageError
+from costmodel.integrations.tvm.intrinsics import import_intrinsics
 
 __all__ = ["tune_allocated"]
 
@@ -63,6 +64,7 @@ def tune_allocated(
             contradicts the numbers.
     """
     _check(tasks, trials, settings)
+    import_intrinsics()
     about_tasks = {name: settings.pop(name) for name in _ABOUT_TASKS if name in settings}
     if log_files:
         contexts, weights = extracted_tasks_to_tune_contexts(list(tasks), str(work_dir), **about_tasks)

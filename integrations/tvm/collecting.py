@@ -14,6 +14,7 @@ from tvm.ir.utils import derived_object
 from tvm.s_tir import meta_schedule as ms
 
 from costmodel.errors import UsageError
+from costmodel.integrations.tvm.intrinsics import import_intrinsics
 from costmodel.integrations.tvm.measuring import measured_batch
 from costmodel.integrations.tvm.workloads import Workload
 
@@ -113,6 +114,7 @@ class Collector:
         }
 
     def _context(self, name: str, module: Any, strategy: Any, state: int) -> Any:
+        import_intrinsics()
         return ms.TuneContext(
             mod=module,
             target=self.target,

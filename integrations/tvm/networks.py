@@ -106,7 +106,9 @@ def compile_network(module: Any, target: Any, database: Any = None) -> Any:
             lowering = tvm.transform.Sequential([*_TO_CALLS, *pipeline.finalize_passes(target)])
             return tvm.compile(fused, target, relax_pipeline=lowering)
     except Exception as error:  # TVM's exceptions share no base class but Exception
-        raise UnsupportedModelError(f"TVM does not compile the network: {last_line(error)}") from error
+        raise UnsupportedModelError(
+            f"TVM does not compile the network: {last_line(error)}. Another target may do."
+        ) from error
 
 
 def _read(path: Path) -> ModelProto:

@@ -10,6 +10,8 @@ from typing import Any
 from tvm.s_tir.meta_schedule.builder import BuilderInput
 from tvm.s_tir.meta_schedule.runner import RunnerInput, RunnerResult
 
+from costmodel.calibration.measurers.tvm_target import device_of
+
 __all__ = ["measured_batch"]
 
 
@@ -27,7 +29,8 @@ def measured_batch(
     """
     built = builder.build([BuilderInput(module, target) for module in modules])
     usable = [index for index, result in enumerate(built) if result.error_msg is None]
-    inputs = [RunnerInput(built[index].artifact_path, target.kind.name, arguments[index]) for index in usable]
+    device = device_of({"kind": target.kind.name})
+    inputs = [RunnerInput(built[index].artifact_path, device, arguments[index]) for index in usable]
     results = [RunnerResult(None, result.error_msg) for result in built]
     try:
         for index, future in zip(usable, runner.run(inputs), strict=True):

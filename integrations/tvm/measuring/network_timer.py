@@ -56,7 +56,10 @@ class NetworkTimer:
         """
         answer = next(self._child.messages(_Visit(str(library), tuple(inputs), self.runs), self.time_limit_s))
         if not isinstance(answer, NetworkRun):
-            raise MeasurementError(f"the compiled network does not run: {answer}")
+            raise MeasurementError(
+                f"the compiled network does not run: {answer}. Is this machine what it was compiled for, and are the "
+                "inputs those of the network?"
+            )
         return answer
 
     def close(self) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import inspect
 import io
 import json
 import logging
@@ -15,7 +14,6 @@ import sys
 import tempfile
 from dataclasses import replace
 from functools import partial
-from importlib import import_module
 from importlib.metadata import PackageNotFoundError
 from importlib.util import find_spec
 from pathlib import Path
@@ -28,6 +26,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from costmodel.errors import DataError, UnknownNameError, UsageError
+from costmodel.files import sole_writer
 
 needs_tvm = pytest.mark.skipif(find_spec("tvm") is None, reason="TVM is not installed: pip install '.[tvm]'")
 
@@ -172,20 +171,8 @@ def weights(run, records) -> Path:
     return Path(WEIGHTS)
 
 
-@pytest.fixture
-def intrinsics() -> None:
-    """Imports TVM's tensor intrinsics, as the first search of a process does.
-
-    For each of them TVM looks at the whole stack, whose modules ``inspect`` takes a minute to find below pytest.
-    Nothing needs to know them.
-    """
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(inspect, "getmodule", lambda *_: None)
-        import_module("tvm.s_tir.tensor_intrin")
-
-
 @needs_tvm
-def test_from_nothing_to_scores(run, workloads, intrinsics):
+def test_from_nothing_to_scores(run, workloads):
     collect = ("collect", "-o", "records", "--task", "square*", "--count", "6", "--search", "random", "--visits", "1")
 
     collected = run(*collect, "-f", "json")
@@ -235,6 +222,11 @@ def test_from_nothing_to_scores(run, workloads, intrinsics):
         (("--target", '{"kind": "llvm", "num-cores": 4}'), "got num-cores 4"),
         (("--target", '{"kind": "llvm", "mtriple": "riscv64-linux-gnu", "num-cores": 1}'), "got mtriple 'riscv64"),
         (("--target", "opencl"), "got kind 'opencl'"),
+        (("--tracker", "tracker.lan:9190"), "give both, or neither"),
+        (("--key", "board"), "give both, or neither"),
+        (("--tracker", "tracker.lan:9190", "--key", "board"), "--key needs --target"),
+        (("--tracker", "tracker.lan", "--key", "board", "--target", "llvm"), "expected HOST:PORT"),
+        (("--linker", "no-such-linker"), "found no program 'no-such-linker'"),
     ],
 )
 def test_tasks_and_targets_that_make_no_sense(run, workloads, options, message):
@@ -253,6 +245,71 @@ def test_a_target_example_is_a_target():
     assert as_json(target_from(json.loads(as_json(host_target())))) == as_json(host_target())
     assert host_target().attrs["mcpu"]
     assert target_from(json.loads(EXAMPLE)).attrs["mcpu"] == "skylake-avx512"
+
+
+@needs_tvm
+def test_candidates_go_to_a_device_for_a_processor_that_is_not_here(run, workloads, monkeypatch):
+    """What is linked, and who measures, is what was asked for; nothing is said to be measurable here."""
+    from tvm.s_tir.meta_schedule.runner import RunnerResult
+
+    from costmodel.integrations.tvm import collecting, measuring
+
+    target = {"kind": "llvm", "mtriple": "aarch64-linux-gnu", "mcpu": "cortex-a53", "num-cores": 4}
+    asked, closed, measured = [], [], []
+
+    class Pool:
+        def shutdown(self) -> None:
+            closed.append(True)
+
+    class Devices:
+        pool = Pool()
+
+    def devices(host: str, port: int, key: str, *, runs: int) -> Devices:
+        asked.append((host, port, key, runs))
+        return Devices()
+
+    def measured_batch(modules, arguments, compiled_for, builder, runner):
+        measured.append((compiled_for, runner))
+        return [RunnerResult([1e-3], None) for _ in modules]
+
+    monkeypatch.setattr(measuring, "rpc_runner", devices)
+    monkeypatch.setattr(collecting, "measured_batch", measured_batch)
+    monkeypatch.setattr(collecting.Collector, "_search", lambda *_: None)
+
+    done = run(
+        *("collect", "-o", "records", "--task", "square-8", "--count", "4", "--search", "random"),
+        *("--tracker", "tracker.lan:9190", "--key", "board", "--target", json.dumps(target), "--visits", "2"),
+    )
+
+    assert (done.code, done.err) == (0, "")
+    assert asked == [("tracker.lan", 9190, "board", 2)]
+    assert closed == [True]
+    assert all(isinstance(runner, Devices) for _, runner in measured)
+    assert {str(found.attrs["mcpu"]) for found, _ in measured} == {"cortex-a53"}
+
+
+@needs_tvm
+def test_no_tracker_is_told_before_anything_is_done(run, workloads):
+    done = run(
+        *("collect", "-o", "records", "--search", "random"),
+        *("--tracker", "localhost:9", "--key", "board", "--target", '{"kind": "llvm", "num-cores": 4}'),
+    )
+
+    assert (done.code, done.out) == (1, "")
+    assert "no TVM tracker answers at localhost:9" in done.err
+    assert not Path("records").exists()
+
+
+@needs_tvm
+def test_two_processes_do_not_fill_one_folder(run, workloads, led_by):
+    with sole_writer(Path("records")):
+        second = run("collect", "-o", "records", "--search", "random")
+    after = run("collect", "-o", "records", "--search", "random", "--task", "flat")
+
+    assert (second.code, second.out) == (2, "")
+    assert "another process is writing records" in second.err
+    assert led_by
+    assert after.code == 1, "nothing was measured, but it came that far"
 
 
 @needs_tvm

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import inspect
 import io
 import json
 import os
@@ -11,7 +10,6 @@ import signal
 from collections.abc import Callable
 from contextlib import closing
 from functools import partial
-from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -70,10 +68,6 @@ def network(run, monkeypatch, untrained_bundle) -> None:
     search = {"population_size": 8, "genetic_num_iters": 1, "init_min_unmeasured": 4}
     monkeypatch.setattr(network_tuning, "_SEARCH", search)
     monkeypatch.setattr(network_tuning, "_TRIALS_A_ROUND", 4)
-    # TVM looks at the whole stack for each of its intrinsics, whose modules take a minute to find below pytest.
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(inspect, "getmodule", lambda *_: None)
-        import_module("tvm.s_tir.tensor_intrin")
 
 
 @pytest.fixture

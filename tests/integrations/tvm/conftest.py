@@ -33,23 +33,10 @@ def matmul() -> Any:
 
 @pytest.fixture(scope="session")
 def intrinsics() -> None:
-    """TVM's tensor intrinsics, which the first tuning context imports, in 2 seconds of CPU and not in 40 to 80.
+    """TVM's tensor intrinsics, which tuning contexts that tests make themselves would take a minute to import."""
+    from costmodel.integrations.tvm.intrinsics import import_intrinsics
 
-    Each of 250 functions asks Python twice for the whole stack, and for each frame of the import system in it, which
-    has no file, Python goes through all modules there are.
-    """
-    import importlib
-    import inspect
-    from unittest import mock
-
-    module_of = inspect.getmodule
-
-    def found(thing: Any, filename: str | None = None) -> Any:
-        has_no_file = inspect.isframe(thing) and inspect.getfile(thing).startswith("<")
-        return None if has_no_file else module_of(thing, filename)
-
-    with mock.patch.object(inspect, "getmodule", found):
-        importlib.import_module("tvm.s_tir.tensor_intrin")
+    import_intrinsics()
 
 
 @pytest.fixture
