@@ -6,17 +6,19 @@
 ``RECORDS`` are folders that ``costmodel tvm collect`` filled, each of one target; times are compared within a task and
 target only.  ``fold`` holds out a few kinds of operators, or every fifth shape, trains a model on all other tasks, and
 puts the held-out candidates in order: without any measurement of their task, and after 32 random ones.  A model's fold
-that is there already is not computed again.  ``summary`` writes ``benchmarks/results/tvm-offline.csv``.  Needs the
-``tvm`` and ``bench`` extras.
+that is there already is not computed again, and what TVM says of records is read once.  Records in ``--only-train`` are
+learned from where they are not held out, and no model is tested on them.  ``summary`` writes
+``benchmarks/results/tvm-offline.csv``.  Needs the ``tvm`` and ``bench`` extras.
 """
 
 from __future__ import annotations
 
 import argparse
 import csv
+import pickle
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from functools import cache, partial
+from functools import cache, cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -28,12 +30,14 @@ from tvm.s_tir.meta_schedule.feature_extractor import PerStoreFeature
 from xgboost import XGBRegressor
 
 from costmodel.features.relations import Relation
+from costmodel.files import replaced
 from costmodel.integrations.tvm.candidate import candidate_features, read_candidate
 from costmodel.integrations.tvm.collecting import open_database
 from costmodel.integrations.tvm.learning import CandidateFitConfig, fit_candidates
 from costmodel.integrations.tvm.learning.evaluation import Order, Rows, order_of_members, score_order
 from costmodel.integrations.tvm.model import CandidateModel, CandidateModelConfig
 from costmodel.integrations.tvm.records import TaskRecords, measured_tasks
+from costmodel.integrations.tvm.weights import load_weights, save_weights
 from costmodel.integrations.tvm.workloads import WORKLOADS
 
 RESULTS = Path(__file__).parent / "results" / "tvm-offline.csv"
@@ -64,19 +68,29 @@ class Task:
     records: TaskRecords
     per_store: list[np.ndarray]
 
-    @property
+    @cached_property
     def pooled(self) -> np.ndarray:
         """One row a candidate: sums, maxima and means over its stores."""
         return np.stack([np.concatenate([f.sum(0), f.max(0), f.mean(0)]) for f in self.per_store])
 
-    @property
+    @cached_property
     def log_secs(self) -> np.ndarray:
         """What each candidate took."""
         return np.log(self.records.run_secs)
 
 
-def read_tasks(folder: Path) -> list[Task]:
-    """Every task of one target that there are enough candidates of."""
+def read_tasks(folder: Path, run: Path) -> list[Task]:
+    """Every task of one target that there are enough candidates of; TVM takes minutes, so ``run`` keeps them."""
+    size = (folder / "database_tuning_record.json").stat().st_size
+    kept = run / f"{folder.name}-{size}.pickle"
+    if not kept.exists():
+        with replaced(kept) as partial_file:
+            partial_file.write_bytes(pickle.dumps(_read_tasks(folder)))
+    tasks: list[Task] = pickle.loads(kept.read_bytes())
+    return tasks
+
+
+def _read_tasks(folder: Path) -> list[Task]:
     extractor = PerStoreFeature()
     tasks = []
     database = open_database(folder)
@@ -97,46 +111,50 @@ def read_tasks(folder: Path) -> list[Task]:
 Orders = Callable[[Task], Order]
 """How the candidates of a task are put in order."""
 
+RELATIONS: dict[str, tuple[Relation, ...]] = {
+    "NN-Former": tuple(Relation),
+    "NN-Former without siblings": (Relation.CHILD, Relation.PARENT),
+}
 
-def nn_former(relations: Sequence[Relation], training: Sequence[Task], seed: int) -> Orders:
-    """Ours, with all of the paper's relations or some."""
-    members = []
-    for index in range(MEMBERS):
-        torch.manual_seed(MEMBERS * seed + index)
-        config = CandidateModelConfig.of_size(64, 2, heads=len(relations), head_relations=tuple(relations))
-        settings = FIT.model_copy(update={"seed": MEMBERS * seed + index})
-        members.append(fit_candidates(CandidateModel(config), [task.records for task in training], settings))
 
+def nn_former(name: str, training: Sequence[Task], seed: int, kept: Path) -> Orders:
+    """Ours, with all of the paper's relations or some; an ensemble that is trained once, and kept in a file."""
+    if not kept.exists():
+        relations = RELATIONS[name]
+        members = []
+        for index in range(MEMBERS):
+            torch.manual_seed(MEMBERS * seed + index)
+            config = CandidateModelConfig.of_size(64, 2, heads=len(relations), head_relations=relations)
+            settings = FIT.model_copy(update={"seed": MEMBERS * seed + index})
+            members.append(fit_candidates(CandidateModel(config), [task.records for task in training], settings))
+        save_weights(members, kept, {"tasks": [task.records.name for task in training]})
+    members = list(load_weights(kept)[0])
     return lambda task: order_of_members(members, task.records)
 
 
 def plain_xgboost(training: Sequence[Task], seed: int) -> Orders:
-    """Trees on TVM's features, pooled over stores; logarithms of times, each task's mean taken out."""
-    features = [task.pooled for task in training]
-    labels = [task.log_secs - task.log_secs.mean() for task in training]
-    known = sum(map(len, labels))
+    """Trees on TVM's features, pooled over stores; logarithms of times, each task's mean taken out.
 
-    def fitted(extra: np.ndarray, labels_of_extra: np.ndarray) -> XGBRegressor:
-        # What was measured of the task itself counts as much as all other tasks together, if there is any.
-        weight = max(known, 1) / max(len(extra), 1)
-        trees = XGBRegressor(n_estimators=300, max_depth=8, learning_rate=0.08, n_jobs=1, random_state=seed)
-        return trees.fit(
-            np.concatenate([*features, extra]),
-            np.concatenate([*labels, labels_of_extra]),
-            sample_weight=np.concatenate([np.ones(known), np.full(len(extra), weight)]),
-        )
+    What was measured of the task itself is learned by more trees on what the others are off by.
+    """
+    settings = {"max_depth": 8, "learning_rate": 0.08, "n_jobs": 1, "random_state": seed}
 
     @cache
-    def unmeasured() -> XGBRegressor:
-        return fitted(np.zeros((0, features[0].shape[1])), np.zeros(0))
+    def unmeasured() -> XGBRegressor | None:
+        if not training:
+            return None
+        labels = [task.log_secs - task.log_secs.mean() for task in training]
+        trees = XGBRegressor(n_estimators=300, **settings)
+        return trees.fit(np.concatenate([task.pooled for task in training]), np.concatenate(labels))
 
     def order(task: Task, measured: Rows, rows: Rows) -> np.ndarray:
-        pooled, log_secs = task.pooled, task.log_secs
+        pooled, log_secs, before = task.pooled, task.log_secs, unmeasured()
+        said = np.zeros(len(pooled)) if before is None else np.asarray(before.predict(pooled))
         if len(measured):
-            trees = fitted(pooled[measured], log_secs[measured] - log_secs[measured].mean())
-        else:
-            trees = unmeasured()
-        return np.asarray(trees.predict(pooled[rows]))
+            off = log_secs[measured] - said[measured]
+            trees = XGBRegressor(n_estimators=100, **settings).fit(pooled[measured], off - off.mean())
+            said = said + trees.predict(pooled)
+        return np.asarray(said[rows])
 
     return lambda task: partial(order, task)
 
@@ -180,21 +198,32 @@ def at_random(_: Sequence[Task], seed: int) -> Orders:
     return lambda task: lambda measured, rows: rng.random(len(rows))  # noqa: ARG005
 
 
-MODELS: dict[str, Callable[[Sequence[Task], int], Orders]] = {
-    "NN-Former": partial(nn_former, tuple(Relation)),
-    "NN-Former without siblings": partial(nn_former, (Relation.CHILD, Relation.PARENT)),
+TREES: dict[str, Callable[[Sequence[Task], int], Orders]] = {
     "plain xgboost": plain_xgboost,
     "TVM's XGBModel": tvm_xgboost,
     "random": at_random,
 }
+MODELS = (*RELATIONS, *TREES)
 
 
-def scores(tasks: Sequence[Task], name: str, by: str, fold: int) -> Iterator[dict[str, Any]]:
+def fold_orders(tasks: Sequence[Task], name: str, by: str, fold: int, run: Path) -> Orders:
+    """A model that was trained on what is not held out in a fold."""
+    training = [task for task in tasks if not is_held_out(task.records, by, fold)]
+    if name in RELATIONS:
+        return nn_former(name, training, fold, run / f"{by}-{fold}-{name}.safetensors")
+    return TREES[name](training, fold)
+
+
+def scores(
+    tasks: Sequence[Task], only_trained_on: Sequence[Task], name: str, by: str, fold: int, run: Path
+) -> Iterator[dict[str, Any]]:
     """Everything that was held out in one fold, by one model, without and with measured candidates."""
-    orders = MODELS[name]([task for task in tasks if not is_held_out(task.records, by, fold)], fold)
+    orders = fold_orders([*tasks, *only_trained_on], name, by, fold, run)
+    # TVM's model is trained anew on everything after each draw, half a minute.
+    draws = 1 if name == "TVM's XGBModel" else DRAWS
     for task in (task for task in tasks if is_held_out(task.records, by, fold)):
         for measured in (0, MEASURED):
-            score = score_order(orders(task), task.records, measured, seeds=DRAWS)
+            score = score_order(orders(task), task.records, measured, seeds=draws)
             yield {"by": by, "fold": fold, "model": name, **asdict(score)}
     print(f"{by} {fold}: {name}", flush=True)
 
@@ -224,6 +253,7 @@ def main() -> None:
     parser.add_argument("step", choices=["fold", "summary"])
     parser.add_argument("records", type=Path, nargs="*")
     parser.add_argument("-o", "--run", type=Path, required=True)
+    parser.add_argument("--only-train", type=Path, action="append", default=[], metavar="RECORDS")
     parser.add_argument("--by", choices=["kind", "shape"], default="kind")
     parser.add_argument("--fold", type=int, action="append", help="default: all")
     parser.add_argument("--model", action="append", choices=MODELS, help="default: all")
@@ -231,14 +261,20 @@ def main() -> None:
     torch.set_num_threads(1)
     arguments.run.mkdir(parents=True, exist_ok=True)
     if arguments.step == "fold":
-        tasks = [task for folder in arguments.records for task in read_tasks(folder)]
+        tasks = [task for folder in arguments.records for task in read_tasks(folder, arguments.run)]
+        others = [task for folder in arguments.only_train for task in read_tasks(folder, arguments.run)]
         for fold in arguments.fold or range(len(KIND_FOLDS) if arguments.by == "kind" else SHAPE_FOLDS):
             for name in arguments.model or MODELS:
                 path = arguments.run / f"{arguments.by}-{fold}-{name}.csv"
                 if not path.exists():
-                    write(path, list(scores(tasks, name, arguments.by, fold)))
+                    write(path, list(scores(tasks, others, name, arguments.by, fold, arguments.run)))
         return
-    rows = [row for path in sorted(arguments.run.glob("*-*.csv")) for row in csv.DictReader(path.open())]
+    rows = [
+        row
+        for by in ("kind", "shape")
+        for path in sorted(arguments.run.glob(f"{by}-*.csv"))
+        for row in csv.DictReader(path.open())
+    ]
     write(RESULTS, rows)
     summary(rows)
 

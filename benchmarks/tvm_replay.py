@@ -1,14 +1,15 @@
 """How many measurements a search needs, replayed in pools of measured candidates: NN-Former against xgboost.
 
-    python benchmarks/tvm_replay.py pool POOLS RECORDS... -o runs/tvm-replay [--task GLOB]
-    python benchmarks/tvm_replay.py summary -o runs/tvm-replay
+    python benchmarks/tvm_replay.py pool POOLS RECORDS... -o runs/tvm-offline [--task GLOB] [--model NAME]
+    python benchmarks/tvm_replay.py summary -o runs/tvm-offline
 
 ``POOLS`` is a folder that ``costmodel tvm collect --count 1000`` filled with a few tasks, ``RECORDS`` have the tasks to
-learn from.  For each pool everything of its kind of operator is held out of training.  Then the search is replayed:
-a batch of the candidates that the model likes best is "measured", the model learns from it, and so on, until one is
-found that takes at most the time of the pool's best over 0.95.  TVM's own model also starts from nothing, as it does
-in TVM.  A pool that is there already is not computed again.  ``summary`` writes ``benchmarks/results/tvm-replay.csv``
-and ``docs/images/tvm-replay.png``.  Needs the ``tvm`` and ``bench`` extras.
+learn from.  Everything of a pool's kind of operator is held out of training, as in ``tvm_offline.py``, whose trained
+models are used if they are there.  Then the search is replayed: a batch of the candidates that the model likes best is
+"measured", the model learns from it, and so on, until one is found that takes at most the time of the pool's best over
+0.95.  TVM's own model starts from nothing, as it does in TVM; plain xgboost does so too, and from the records.  A pool
+and model that is there already is not computed again.  ``summary`` writes ``benchmarks/results/tvm-replay.csv`` and
+``docs/images/tvm-replay.png``.  Needs the ``tvm`` and ``bench`` extras.
 """
 
 from __future__ import annotations
@@ -17,20 +18,18 @@ import argparse
 import csv
 from collections.abc import Callable, Iterator, Sequence
 from fnmatch import fnmatchcase
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Float
-from tvm_offline import Orders, Task, at_random, nn_former, plain_xgboost, read_tasks, tvm_xgboost, write
-
-from costmodel.features.relations import Relation
+from tvm_offline import KIND_FOLDS, TREES, Orders, Task, at_random, fold_orders, read_tasks, write
 
 RESULTS = Path(__file__).parent / "results" / "tvm-replay.csv"
 PLOT = Path(__file__).parents[1] / "docs" / "images" / "tvm-replay.png"
 BATCH = 8
+LARGE_BATCH = 16
 MOST_TRIALS = 512
 GOOD = 0.95
 SEEDS = 5
@@ -38,10 +37,10 @@ CHANCE = 0.125
 """Share of a batch that is drawn at random, so that a model that is wrong can learn it."""
 
 
-def from_nothing(train: Callable[[Sequence[Task], int], Orders]) -> Callable[[Sequence[Task], int], Orders]:
+def from_nothing(train: Callable[[Sequence[Task], int], Orders]) -> Callable[[int], Orders]:
     """A model that learns from the pool alone, and draws its first batch at random."""
 
-    def without_others(_: Sequence[Task], seed: int) -> Orders:
+    def without_others(seed: int) -> Orders:
         def orders(task: Task) -> Any:
             rng = np.random.default_rng(seed)
             order = train([], seed)(task)
@@ -52,14 +51,27 @@ def from_nothing(train: Callable[[Sequence[Task], int], Orders]) -> Callable[[Se
     return without_others
 
 
-MODELS: dict[str, Callable[[Sequence[Task], int], Orders]] = {
-    "NN-Former": partial(nn_former, tuple(Relation)),
-    "plain xgboost": plain_xgboost,
-    "TVM's XGBModel": tvm_xgboost,
-    "plain xgboost, from nothing": from_nothing(plain_xgboost),
-    "TVM's XGBModel, from nothing": from_nothing(tvm_xgboost),
-    "random": at_random,
-}
+MODELS = (
+    "NN-Former",
+    "NN-Former without siblings",
+    "plain xgboost",
+    "plain xgboost, from nothing",
+    "TVM's XGBModel, from nothing",
+    "random",
+)
+
+
+def orders_of(name: str, pool: Task, others: Sequence[Task], run: Path) -> Callable[[int], Orders]:
+    """Given a seed, a model that has seen nothing of the pool's kind."""
+    model, _, how = name.partition(", ")
+    if how:
+        return from_nothing(TREES[model])
+    if name == "random":
+        return lambda seed: at_random([], seed)
+    # Training takes minutes, searching seconds: the seeds share what was trained.
+    fold = next(fold for fold, kinds in enumerate(KIND_FOLDS) if pool.records.kind in kinds)
+    trained = fold_orders(others, name, "kind", fold, run)
+    return lambda seed: trained  # noqa: ARG005
 
 
 def replayed(task: Task, order: Any, seed: int) -> Float[np.ndarray, "trials"]:
@@ -70,7 +82,7 @@ def replayed(task: Task, order: Any, seed: int) -> Float[np.ndarray, "trials"]:
     while len(measured) < min(MOST_TRIALS, len(secs)):
         rest = np.setdiff1d(np.arange(len(secs)), measured)
         liked = rest[np.argsort(order(measured, rest), kind="stable")]
-        drawn = rng.random(BATCH) < CHANCE
+        drawn = rng.random(BATCH if len(measured) < 8 * BATCH else LARGE_BATCH) < CHANCE
         batch: list[int] = []
         for is_drawn in drawn[: len(liked)]:
             others = liked[~np.isin(liked, batch)]
@@ -87,25 +99,20 @@ def trials_to(curve: Float[np.ndarray, "trials"]) -> int:
     return int(found[0]) + 1 if len(found) else MOST_TRIALS
 
 
-def rows_of(pool: Task, others: Sequence[Task]) -> Iterator[dict[str, Any]]:
-    """One row per model and seed."""
-    training = [task for task in others if task.records.kind != pool.records.kind]
-    for name, train in MODELS.items():
-        # Training takes minutes, searching seconds: the seeds share what was trained.
-        orders = train(training, 0)
-        for seed in range(SEEDS):
-            if "nothing" in name or name == "random":
-                orders = train(training, seed)
-            curve = replayed(pool, orders(pool), seed)
-            yield {
-                "task": pool.records.name,
-                "pool": len(pool.records),
-                "model": name,
-                "seed": seed,
-                "trials": trials_to(curve),
-                "curve": " ".join(f"{value:.3f}" for value in curve),
-            }
-        print(f"{pool.records.name}: {name}", flush=True)
+def rows_of(pool: Task, others: Sequence[Task], name: str, run: Path) -> Iterator[dict[str, Any]]:
+    """One row per seed."""
+    orders = orders_of(name, pool, others, run)
+    for seed in range(SEEDS):
+        curve = replayed(pool, orders(seed)(pool), seed)
+        yield {
+            "task": pool.records.name,
+            "pool": len(pool.records),
+            "model": name,
+            "seed": seed,
+            "trials": trials_to(curve),
+            "curve": " ".join(f"{value:.3f}" for value in curve),
+        }
+        print(f"{pool.records.name}: {name}, {trials_to(curve)} trials", flush=True)
 
 
 def summary(rows: Sequence[dict[str, str]]) -> None:
@@ -141,17 +148,20 @@ def main() -> None:
     parser.add_argument("records", type=Path, nargs="*")
     parser.add_argument("-o", "--run", type=Path, required=True)
     parser.add_argument("--task", default="*")
+    parser.add_argument("--model", action="append", choices=MODELS, help="default: all")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     arguments.run.mkdir(parents=True, exist_ok=True)
     if arguments.step == "pool":
-        others = [task for folder in arguments.records for task in read_tasks(folder)]
-        for pool in read_tasks(arguments.pools):
-            path = arguments.run / f"{pool.records.name}.csv"
-            if fnmatchcase(pool.records.name, arguments.task) and not path.exists():
-                write(path, list(rows_of(pool, others)))
+        pools = read_tasks(arguments.pools, arguments.run)
+        others = [task for folder in arguments.records for task in read_tasks(folder, arguments.run)]
+        for pool in pools:
+            for name in arguments.model or MODELS:
+                path = arguments.run / f"replay-{pool.records.name}-{name}.csv"
+                if fnmatchcase(pool.records.name, arguments.task) and not path.exists():
+                    write(path, list(rows_of(pool, [*others, *pools], name, arguments.run)))
         return
-    rows = [row for path in sorted(arguments.run.glob("*.csv")) for row in csv.DictReader(path.open())]
+    rows = [row for path in sorted(arguments.run.glob("replay-*.csv")) for row in csv.DictReader(path.open())]
     write(RESULTS, rows)
     summary(rows)
 
