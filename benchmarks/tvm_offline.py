@@ -15,28 +15,23 @@ from __future__ import annotations
 
 import argparse
 import csv
-import pickle
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
-from functools import cache, cached_property, partial
+from dataclasses import asdict
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from tvm.s_tir import meta_schedule as ms
 from tvm.s_tir.meta_schedule.cost_model.xgb_model import FeatureGroup, XGBModel
-from tvm.s_tir.meta_schedule.feature_extractor import PerStoreFeature
+from tvm_tasks import Task, read_tasks
 from xgboost import XGBRegressor
 
 from costmodel.features.relations import Relation
-from costmodel.files import replaced
-from costmodel.integrations.tvm.candidate import candidate_features, read_candidate
-from costmodel.integrations.tvm.collecting import open_database
 from costmodel.integrations.tvm.learning import CandidateFitConfig, fit_candidates
 from costmodel.integrations.tvm.learning.evaluation import Order, Rows, order_of_members, score_order
 from costmodel.integrations.tvm.model import CandidateModel, CandidateModelConfig
-from costmodel.integrations.tvm.records import TaskRecords, measured_tasks
+from costmodel.integrations.tvm.records import TaskRecords
 from costmodel.integrations.tvm.weights import load_weights, save_weights
 from costmodel.integrations.tvm.workloads import WORKLOADS
 
@@ -54,56 +49,8 @@ SHAPES = [workload.name for workload in WORKLOADS]
 SHAPE_FOLDS = 5
 MEASURED = 32
 DRAWS = 3
-LEAST_CANDIDATES = 2 * MEASURED
-"""Tasks with fewer have hardly anything to choose from."""
-
 MEMBERS = 2
 FIT = CandidateFitConfig()
-
-
-@dataclass(frozen=True)
-class Task:
-    """A task, and TVM's own features of its candidates."""
-
-    records: TaskRecords
-    per_store: list[np.ndarray]
-
-    @cached_property
-    def pooled(self) -> np.ndarray:
-        """One row a candidate: sums, maxima and means over its stores."""
-        return np.stack([np.concatenate([f.sum(0), f.max(0), f.mean(0)]) for f in self.per_store])
-
-    @cached_property
-    def log_secs(self) -> np.ndarray:
-        """What each candidate took."""
-        return np.log(self.records.run_secs)
-
-
-def read_tasks(folder: Path, run: Path) -> list[Task]:
-    """Every task of one target that there are enough candidates of; TVM takes minutes, so ``run`` keeps them."""
-    size = (folder / "database_tuning_record.json").stat().st_size
-    kept = run / f"{folder.name}-{size}.pickle"
-    if not kept.exists():
-        with replaced(kept) as partial_file:
-            partial_file.write_bytes(pickle.dumps(_read_tasks(folder)))
-    tasks: list[Task] = pickle.loads(kept.read_bytes())
-    return tasks
-
-
-def _read_tasks(folder: Path) -> list[Task]:
-    extractor = PerStoreFeature()
-    tasks = []
-    database = open_database(folder)
-    target = database.get_all_tuning_records()[0].target
-    for found in measured_tasks(database, target, WORKLOADS):
-        if len(found.candidates) < LEAST_CANDIDATES:
-            continue
-        context = ms.TuneContext(mod=found.module, target=target)
-        per_store = [array.numpy().astype("float32") for array in extractor.extract_from(context, found.candidates)]
-        features = tuple(candidate_features(read_candidate(candidate.sch.mod)) for candidate in found.candidates)
-        tasks.append(Task(TaskRecords(found.name, found.kind, features, found.run_secs), per_store))
-        print(found.name, len(features), flush=True)
-    return tasks
 
 
 # --- What puts candidates in order: trained on some tasks, then on some candidates of another ---

@@ -24,7 +24,8 @@ from typing import Any
 import numpy as np
 import torch
 from jaxtyping import Float
-from tvm_offline import KIND_FOLDS, TREES, Orders, Task, at_random, fold_orders, read_tasks, write
+from tvm_offline import KIND_FOLDS, TREES, Orders, at_random, fold_orders, write
+from tvm_tasks import Task, read_tasks
 
 RESULTS = Path(__file__).parent / "results" / "tvm-replay.csv"
 PLOT = Path(__file__).parents[1] / "docs" / "images" / "tvm-replay.png"

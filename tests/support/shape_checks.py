@@ -13,6 +13,7 @@ ROOMS = (
         f"costmodel.training.{module}"
         for module in ("loop", "losses", "metrics", "prior_fit", "report", "training_set")
     ),
+    *(f"costmodel.integrations.tvm.{room}" for room in ("candidate", "learning", "model", "ranker", "records")),
 )
 
 checked = beartype(conf=BeartypeConf(is_pep484_tower=True))

@@ -24,7 +24,7 @@ class IndexRanges:
         values: The array.
     """
 
-    values: Float[np.ndarray, "3 loops+1"]
+    values: Float[np.ndarray, "3 depths"]
 
     @classmethod
     def constant(cls, value: int, loops: int) -> IndexRanges:
@@ -51,9 +51,9 @@ class IndexRanges:
         return strides
 
     @property
-    def counts(self) -> Float[np.ndarray, "loops+1"]:
+    def counts(self) -> Float[np.ndarray, "depths"]:
         """How many integers there are between the ends, by the first of the loops that run."""
-        counts: Float[np.ndarray, "loops+1"] = self.values[2] - self.values[1] + 1
+        counts: Float[np.ndarray, "depths"] = self.values[2] - self.values[1] + 1
         return counts
 
     @property

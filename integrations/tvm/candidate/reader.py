@@ -207,9 +207,9 @@ class _Reader:
         return found
 
 
-def _lines(elements: Float[np.ndarray, "loops+1"], buffer: _Buffer) -> Float[np.ndarray, "loops+1"]:
+def _lines(elements: Float[np.ndarray, "depths"], buffer: _Buffer) -> Float[np.ndarray, "depths"]:
     """Cache lines that so many elements in a row take."""
-    lines: Float[np.ndarray, "loops+1"] = np.ceil(elements * buffer.item_bytes / _LINE_BYTES)
+    lines: Float[np.ndarray, "depths"] = np.ceil(elements * buffer.item_bytes / _LINE_BYTES)
     return lines
 
 

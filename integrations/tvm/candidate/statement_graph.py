@@ -90,8 +90,8 @@ class Access:
     is_argument: bool
     first: float
     strides: Float[np.ndarray, "loops"]
-    unique_bytes: Float[np.ndarray, "loops+1"]
-    lines: Float[np.ndarray, "loops+1"]
+    unique_bytes: Float[np.ndarray, "depths"]
+    lines: Float[np.ndarray, "depths"]
 
 
 @dataclass(frozen=True, slots=True)

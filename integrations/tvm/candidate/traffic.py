@@ -37,12 +37,12 @@ class Nest:
     """
 
     extents: Float[np.ndarray, "loops"]
-    outside: Float[np.ndarray, "loops+1"]
+    outside: Float[np.ndarray, "depths"]
     vector_width: float
     unrolled: Bool[np.ndarray, "loops"]
     strides: Float[np.ndarray, "accesses loops"]
-    unique_bytes: Float[np.ndarray, "accesses loops+1"]
-    lines: Float[np.ndarray, "accesses loops+1"]
+    unique_bytes: Float[np.ndarray, "accesses depths"]
+    lines: Float[np.ndarray, "accesses depths"]
     buffers: tuple[int, ...]
 
     @classmethod
@@ -88,13 +88,13 @@ class Nest:
         """How many vector instructions one operation of the statement takes in all."""
         return float(self.outside[-1] / self.lanes)
 
-    def footprint_bytes(self) -> Float[np.ndarray, "loops+1"]:
+    def footprint_bytes(self) -> Float[np.ndarray, "depths"]:
         """Bytes of the cache lines touched while the loops from the d-th inwards run; a buffer counts once."""
         by_buffer: dict[int, np.ndarray] = {}
         for buffer, lines in zip(self.buffers, self.lines, strict=True):
             known = by_buffer.get(buffer)
             by_buffer[buffer] = lines if known is None else np.maximum(known, lines)
-        total: Float[np.ndarray, "loops+1"] = _LINE_BYTES * np.sum(list(by_buffer.values()), axis=0)
+        total: Float[np.ndarray, "depths"] = _LINE_BYTES * np.sum(list(by_buffer.values()), axis=0)
         return total
 
     def register_transfers(self) -> Float[np.ndarray, "accesses"]:
@@ -116,7 +116,7 @@ class Nest:
         contiguous: Bool[np.ndarray, "accesses"] = (np.abs(self.strides[:, -1]) == 1) & (self.vector_width > 1)
         return contiguous
 
-    def misses(self, cache_bytes: float, footprint: Float[np.ndarray, "loops+1"]) -> Float[np.ndarray, "accesses"]:
+    def misses(self, cache_bytes: float, footprint: Float[np.ndarray, "depths"]) -> Float[np.ndarray, "accesses"]:
         """Cache lines of each access that are fetched into a cache.
 
         As many inner loops as fit keep what they touch; what they touch is fetched again each time they start, except

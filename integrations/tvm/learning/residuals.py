@@ -76,8 +76,10 @@ class Residuals:
         mean = self._offset + self._signal * across @ self._weights
         return mean, np.sqrt(np.maximum(before - known, 0.0))
 
-    def _scaled(self, points: _Points) -> _Points:
-        scaled: _Points = np.clip((points[:, self._moving] - self._centre) / self._scale, -_FARTHEST, _FARTHEST)
+    def _scaled(self, points: _Points) -> Float[np.ndarray, "candidates moving"]:
+        scaled: Float[np.ndarray, "candidates moving"] = np.clip(
+            (points[:, self._moving] - self._centre) / self._scale, -_FARTHEST, _FARTHEST
+        )
         return scaled
 
     def _standing(self, log_times: _LogTimes) -> _LogTimes:
@@ -92,7 +94,9 @@ class Residuals:
         return kernel
 
 
-def _distances(some: _Points, others: _Points) -> Float[np.ndarray, "some others"]:
+def _distances(
+    some: Float[np.ndarray, "some columns"], others: Float[np.ndarray, "others columns"]
+) -> Float[np.ndarray, "some others"]:
     """Mean square difference over the columns."""
     squares = (some**2).sum(axis=1)[:, None] + (others**2).sum(axis=1)[None, :] - 2 * some @ others.T
     distances: Float[np.ndarray, "some others"] = np.maximum(squares, 0.0) / max(some.shape[1], 1)
