@@ -21,7 +21,7 @@ from costmodel.data.records import MeasurementRecord, Status, Visit
 from costmodel.errors import DataError, UsageError
 from costmodel.platforms.environment import default_platform_name
 
-__all__ = ["Campaign", "Progress"]
+__all__ = ["Campaign", "Progress", "as_visit"]
 
 logger = logging.getLogger(__name__)
 
@@ -135,7 +135,7 @@ class Campaign:
                 if due:
                     pace.wait()
                 for source, outcome in crew.visit_each(due, self.batch, self.runs):
-                    visit = _as_visit(source.name, outcome)
+                    visit = as_visit(source.name, outcome)
                     _check_same_model(history[source.name], visit)
                     writer.append(visit)
                     history[source.name].append(visit)
@@ -207,7 +207,8 @@ def _check_same_model(past: Sequence[Visit], visit: Visit) -> None:
         )
 
 
-def _as_visit(model: str, outcome: Outcome) -> Visit:
+def as_visit(model: str, outcome: Outcome) -> Visit:
+    """What is kept of a visit to ``model`` that has just ended."""
     timed: dict[str, JsonValue] = {}
     if outcome.timing is not None:
         times = outcome.timing.times

@@ -22,11 +22,15 @@ _POOL_SIZE = 1 << 20
 """Large tensors repeat a pool of this many numbers: drawing 500 MB anew would take longer than timing the model."""
 
 
-def load_model(path: str | Path) -> ModelProto:
-    """Read an ONNX file; weights whose external files are missing are made up.
+def load_model(path: str | Path, *, fill_missing: bool = True) -> ModelProto:
+    """Read an ONNX file.
+
+    Args:
+        path: The file.
+        fill_missing: Whether weights whose external files are missing are made up.
 
     Raises:
-        ModelFileError: The file cannot be read or is not an ONNX model.
+        ModelFileError: The file cannot be read, is not an ONNX model, or lacks weights that are not to be made up.
     """
     import onnx
     from google.protobuf.message import DecodeError  # type: ignore[import-untyped]  # ships no types
@@ -44,6 +48,9 @@ def load_model(path: str | Path) -> ModelProto:
             load_external_data_for_tensor(tensor, str(path.parent))
             tensor.data_location = tensor.DEFAULT
             tensor.ClearField("external_data")
+    missing = next((tensor.name for tensor in iter_tensors(model) if is_external(tensor)), None)
+    if missing is not None and not fill_missing:
+        raise ModelFileError(f"{path}: the weight {missing!r} is in another file, which is missing; copy it as well.")
     return fill_weights(model)
 
 

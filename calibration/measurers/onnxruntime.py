@@ -19,7 +19,7 @@ from costmodel.platforms.environment import Environment
 if TYPE_CHECKING:
     import onnxruntime
 
-__all__ = ["OnnxRuntimeMeasurer"]
+__all__ = ["GRAPH_OPTIMIZATIONS", "OnnxRuntimeMeasurer", "session_options"]
 
 _CPU_PROVIDER = "CPUExecutionProvider"
 
@@ -29,6 +29,9 @@ _OPTIMIZATION_LEVELS = {
     "extended": "ORT_ENABLE_EXTENDED",
     "all": "ORT_ENABLE_ALL",
 }
+
+GRAPH_OPTIMIZATIONS = tuple(_OPTIMIZATION_LEVELS)
+"""Levels of graph optimisation, from none to all."""
 
 _NUMPY_TYPES: dict[str, type[np.generic]] = {
     "tensor(float)": np.float32,
@@ -59,6 +62,7 @@ class OnnxRuntimeMeasurer(Measurer):
         device: ``"cpu"``; for another, name its ``providers``.
         graph_optimization: ``"none"``, ``"basic"``, ``"extended"`` or ``"all"``.
         providers: Execution providers, in order of preference.
+        session_config: Further entries of the session's configuration, such as ``{"session.disable_prepacking": "1"}``.
 
     Raises:
         MissingDependencyError: No flavour of onnxruntime is installed.
@@ -72,6 +76,7 @@ class OnnxRuntimeMeasurer(Measurer):
         device: str = "cpu",
         graph_optimization: str = "all",
         providers: Sequence[str] = (_CPU_PROVIDER,),
+        session_config: Mapping[str, str] | None = None,
     ) -> None:
         if find_spec("onnxruntime") is None:
             raise MissingDependencyError("onnxruntime", "ort", "measuring with onnxruntime")
@@ -90,6 +95,7 @@ class OnnxRuntimeMeasurer(Measurer):
         self.threads = threads
         self.graph_optimization = graph_optimization
         self.providers = tuple(providers)
+        self.session_config = dict(session_config or {})
 
     def environment(self) -> Environment:
         """This machine and the installed onnxruntime."""
@@ -98,12 +104,15 @@ class OnnxRuntimeMeasurer(Measurer):
         return Environment.capture(runtime="onnxruntime", runtime_version=onnxruntime.__version__, threads=self.threads)
 
     def settings(self) -> Mapping[str, JsonValue]:
-        """Optimisation level, providers and the flavour of the package."""
-        return {
+        """Optimisation level, providers, the flavour of the package, and what else is configured."""
+        settings: dict[str, JsonValue] = {
             "graph_optimization": self.graph_optimization,
             "providers": list(self.providers),
             "package": packages_distributions().get("onnxruntime", ["onnxruntime"])[0],
         }
+        if self.session_config:  # journals from before there was such a choice go on
+            settings["session_config"] = dict(self.session_config)
+        return settings
 
     def _visit(self, model: bytes, runs: int) -> RunTimes:
         session = self._session(model)
@@ -118,13 +127,7 @@ class OnnxRuntimeMeasurer(Measurer):
     def _session(self, model: bytes) -> onnxruntime.InferenceSession:
         import onnxruntime
 
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = self.threads
-        options.inter_op_num_threads = 1
-        options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
-        level = _OPTIMIZATION_LEVELS[self.graph_optimization]
-        options.graph_optimization_level = getattr(onnxruntime.GraphOptimizationLevel, level)
-        options.log_severity_level = 4  # errors are raised as well; warnings would drown the progress bar
+        options = session_options(self.threads, self.graph_optimization, self.session_config)
         try:
             return onnxruntime.InferenceSession(model, options, providers=list(self.providers))
         except Exception as error:  # onnxruntime's exceptions share no base class but Exception
@@ -136,6 +139,30 @@ class OnnxRuntimeMeasurer(Measurer):
             session.run(None, feeds)
         except Exception as error:
             raise refusal("onnxruntime does not run the model", error) from error
+
+
+def session_options(
+    threads: int, graph_optimization: str, session_config: Mapping[str, str]
+) -> onnxruntime.SessionOptions:
+    """Options of a session that is quiet and runs one operation after the other.
+
+    Args:
+        threads: Intra-op threads.
+        graph_optimization: One of :data:`GRAPH_OPTIMIZATIONS`.
+        session_config: Further entries of the configuration.
+    """
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
+    level = _OPTIMIZATION_LEVELS[graph_optimization]
+    options.graph_optimization_level = getattr(onnxruntime.GraphOptimizationLevel, level)
+    options.log_severity_level = 4  # errors are raised as well; warnings would drown the progress bar
+    for key, value in session_config.items():
+        options.add_session_config_entry(key, value)
+    return options
 
 
 def _random_feeds(session: onnxruntime.InferenceSession, seed: int = 0) -> dict[str, np.ndarray]:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from costmodel.platforms import Platform
     from costmodel.predictor import Predictor
 
-__all__ = ["predict"]
+__all__ = ["predict", "resolve_platforms"]
 
 _FEW_MODELS = 4
 """Read within two seconds, most of the time."""
@@ -68,7 +68,7 @@ def predict(
     predictor = Predictor.from_pretrained(weights)
     requested: list[tuple[Platform, str]] = []
     for pattern in platform or list(predictor.platforms):
-        predictor, resolved = _resolved(predictor, pattern)
+        predictor, resolved = resolve_platforms(predictor, pattern)
         requested += [(found, pattern) for found in resolved]
     names = [found.name for found, _ in requested]
     with tracked(models, "reading", few=_FEW_MODELS) as readable:
@@ -82,8 +82,13 @@ def predict(
         raise typer.Exit(codes[0] if len(models) == 1 else UNSUPPORTED_MODEL)
 
 
-def _resolved(predictor: Predictor, pattern: str) -> tuple[Predictor, list[Platform]]:
-    """What ``pattern`` stands for, and the predictor that knows it: a calibrated platform is read when it is named."""
+def resolve_platforms(predictor: Predictor, pattern: str) -> tuple[Predictor, list[Platform]]:
+    """What ``pattern`` stands for, and the predictor that knows it: a calibrated platform is read when it is named.
+
+    Raises:
+        UnknownNameError: Nothing goes by that name.
+        WeightsError: A calibrated platform is damaged, or was calibrated on other weights.
+    """
     from costmodel.pretrained import find_platform_folder, load_adapter
 
     folder = None if pattern in predictor.platforms else find_platform_folder(pattern)

@@ -69,3 +69,12 @@ def test_wrong_settings(settings, message):
 def test_a_card_is_for_torch():
     with pytest.raises(UsageError, match=r"not on 'cuda'; leave --device out, or try --runtime torch"):
         OnnxRuntimeMeasurer(device="cuda")
+
+
+def test_an_entry_of_the_configuration_is_a_setting_that_journals_of_before_lack():
+    prepacking_off = {"session.disable_prepacking": "1"}
+    measurer = OnnxRuntimeMeasurer(session_config=prepacking_off)
+
+    assert measurer.settings()["session_config"] == prepacking_off
+    assert "session_config" not in OnnxRuntimeMeasurer().settings()
+    assert measurer.measure_visit(convolution_model(batch=1).SerializeToString(), runs=1).times.run_ms
