@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         VisitTiming,
     )
     from costmodel.calibration.network_profiles import NetworkProfiles
+    from costmodel.calibration.profiling import ModelProfile, Profiler
     from costmodel.calibration.selection import SelectionStrategy, selection_for
     from costmodel.calibration.sources import FamilyNetwork, ModelSource, OnnxFile
     from costmodel.calibration.strategies import CalibrationStrategy
@@ -59,6 +60,9 @@ __all__ = [
     "TorchMeasurer",
     "TvmRpcMeasurer",
     "VisitTiming",
+    # What kernels take
+    "ModelProfile",
+    "Profiler",
 ]
 
 __getattr__, __dir__ = lazy_names(
@@ -72,10 +76,12 @@ __getattr__, __dir__ = lazy_names(
         "FamilyNetwork": "costmodel.calibration.sources",
         "Measurement": "costmodel.calibration.measurement",
         "Measurer": "costmodel.calibration.measurers",
+        "ModelProfile": "costmodel.calibration.profiling",
         "ModelSource": "costmodel.calibration.sources",
         "NetworkProfiles": "costmodel.calibration.network_profiles",
         "OnnxFile": "costmodel.calibration.sources",
         "OnnxRuntimeMeasurer": "costmodel.calibration.measurers",
+        "Profiler": "costmodel.calibration.profiling",
         "Progress": "costmodel.calibration.campaign",
         "RunTimes": "costmodel.calibration.measurers",
         "SelectionStrategy": "costmodel.calibration.selection",

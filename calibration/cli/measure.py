@@ -14,9 +14,12 @@ from costmodel.calibration.cli.running import IntervalOption, TimeLimitOption, r
 from costmodel.cli.errors import FAILURE
 from costmodel.cli.options import BatchOption, FormatOption
 from costmodel.cli.output import Format, Output
+from costmodel.cli.talk import tracked
 from costmodel.errors import UsageError
 
 if TYPE_CHECKING:
+    from costmodel.calibration.measurers import Measurer
+    from costmodel.calibration.profiling import Profiler
     from costmodel.calibration.sources import ModelSource
 
 __all__ = ["measure"]
@@ -48,6 +51,14 @@ def measure(
     dataset: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Also write records and weightless graphs, as Parquet.")
     ] = None,
+    profile: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            file_okay=False,
+            help="onnxruntime: also write the time of each kernel and the node it stands for, a JSON file a model.",
+        ),
+    ] = None,
     form: FormatOption = Format.TABLE,
 ) -> None:
     """Measure the latency of models, on this machine or on devices that --runtime tvm-rpc reaches."""
@@ -56,9 +67,11 @@ def measure(
     from costmodel.data.dataset import Dataset
 
     sources = _sources(models or (), family or (), seed, batch)
+    measurer = measuring.measurer(time_limit)
+    profiler = None if profile is None else _profiler(measurer, platform, time_limit)
     campaign = Campaign(
         sources,
-        measuring.measurer(time_limit),
+        measurer,
         journal,
         platform=platform,
         batch=batch,
@@ -73,8 +86,36 @@ def measure(
     measured = [source for source, record in zip(sources, records, strict=True) if record.latency_ms is not None]
     if dataset is not None:
         Dataset.from_journal(journal, (source.load() for source in measured)).save(dataset)
+    if profile is not None and profiler is not None:
+        _write_profiles(profiler, measured, batch, profile)
     if len(measured) < len(sources):
         raise typer.Exit(FAILURE)
+
+
+def _profiler(measurer: Measurer, platform: str | None, time_limit_s: float) -> Profiler:
+    """What profiles models in the sessions that they are measured in.
+
+    Raises:
+        UsageError: They are measured with another runtime than onnxruntime.
+    """
+    from costmodel.calibration.measurers import OnnxRuntimeMeasurer
+    from costmodel.calibration.profiling import Profiler
+
+    if not isinstance(measurer, OnnxRuntimeMeasurer):
+        raise UsageError("--profile goes with --runtime onnxruntime, which alone says what its kernels take.")
+    return Profiler(measurer, platform=platform, time_limit_s=time_limit_s)
+
+
+def _write_profiles(profiler: Profiler, sources: Sequence[ModelSource], batch: int | None, folder: Path) -> None:
+    """A file for each model, named after it; those of earlier runs are replaced.
+
+    Raises:
+        MeasurementError: A model that could be measured cannot be profiled.
+        DataError: A file cannot be written.
+    """
+    with profiler, tracked(sources, "profiling", few=0) as rest:
+        for source in rest:
+            profiler.profile(source, batch=batch).save(folder / f"{source.name.replace('/', '-')}.json")
 
 
 def _sources(paths: Sequence[Path], families: Sequence[str], seed: int, batch: int | None) -> list[ModelSource]:

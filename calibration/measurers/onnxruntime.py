@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from importlib.metadata import packages_distributions
 from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -120,14 +121,41 @@ class OnnxRuntimeMeasurer(Measurer):
         self._run(session, feeds)
         return time_runs(lambda: self._run(session, feeds), runs, threads=self.threads, is_on_cpu=self._is_cpu_only)
 
+    def profile_runs(self, model: bytes, runs: int, prefix: Path, optimized: Path) -> Path:
+        """Run a model with onnxruntime's profiler on.
+
+        Args:
+            model: A serialised ONNX model with weights, all input shapes fixed.
+            runs: How often, beside once to warm up.
+            prefix: Start of the path of the profile.
+            optimized: Where to write the graph as it is run.
+
+        Returns:
+            The profile.
+
+        Raises:
+            MeasurementError: onnxruntime does not take the model.
+        """
+        options = session_options(self.threads, self.graph_optimization, self.session_config)
+        options.enable_profiling = True
+        options.profile_file_prefix = str(prefix)
+        options.optimized_model_filepath = str(optimized)
+        session = self._open(model, options)
+        feeds = _random_feeds(session)
+        for _ in range(1 + runs):
+            self._run(session, feeds)
+        return Path(session.end_profiling())
+
     @property
     def _is_cpu_only(self) -> bool:
         return self.providers == (_CPU_PROVIDER,)
 
     def _session(self, model: bytes) -> onnxruntime.InferenceSession:
+        return self._open(model, session_options(self.threads, self.graph_optimization, self.session_config))
+
+    def _open(self, model: bytes, options: onnxruntime.SessionOptions) -> onnxruntime.InferenceSession:
         import onnxruntime
 
-        options = session_options(self.threads, self.graph_optimization, self.session_config)
         try:
             return onnxruntime.InferenceSession(model, options, providers=list(self.providers))
         except Exception as error:  # onnxruntime's exceptions share no base class but Exception
