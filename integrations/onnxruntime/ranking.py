@@ -8,12 +8,12 @@ from enum import StrEnum
 from math import inf
 
 from costmodel.graph import OpGraph
-from costmodel.integrations.onnxruntime.gains import Gains
-from costmodel.integrations.onnxruntime.variant import DEFAULT_VARIANT, Variant
+from costmodel.integrations.onnxruntime.gains import Gains, shipped_gains
+from costmodel.integrations.onnxruntime.variant import DEFAULT_VARIANT, Variant, default_platform_here
 from costmodel.prediction import Prediction
 from costmodel.predictor import Predictor
 
-__all__ = ["Estimate", "EstimatedBy", "estimate_variants", "ranked"]
+__all__ = ["Estimate", "EstimatedBy", "Ranking", "estimate_variants", "rank_variants", "ranked"]
 
 
 class EstimatedBy(StrEnum):
@@ -48,6 +48,19 @@ class Estimate:
     high_ms: float | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """Variants in order.
+
+    Attributes:
+        default_platform: The platform of the default session that estimates are for.
+        estimates: What is expected of each variant, fastest first.
+    """
+
+    default_platform: str
+    estimates: dict[Variant, Estimate]
+
+
 def estimate_variants(
     variants: Sequence[Variant], graph: OpGraph, predictor: Predictor, default_platform: str, gains: Gains
 ) -> list[Estimate]:
@@ -74,6 +87,35 @@ def estimate_variants(
         else _of_gain(variant, platform, default, gains)
         for variant, platform in zip(variants, platforms, strict=True)
     ]
+
+
+def rank_variants(
+    graph: OpGraph,
+    variants: Sequence[Variant],
+    *,
+    predictor: Predictor | None = None,
+    platform: str | None = None,
+    gains: Gains | None = None,
+) -> Ranking:
+    """Put ``variants`` in order by what they are expected to take.
+
+    Args:
+        graph: The network in fp32.
+        variants: What to rank.
+        predictor: What predicts; ``None`` for the one that comes with the package.
+        platform: The platform of the default session, where the predictor knows it under another name than
+            :func:`~.variant.default_platform_here`.
+        gains: For the variants that the predictor does not know; ``None`` for those that come with the package.
+
+    Raises:
+        UnknownNameError: There is no platform of that name.
+        UnsupportedModelError: There is nothing in the network to predict.
+        MissingDependencyError: No flavour of onnxruntime is installed.
+    """
+    predictor = predictor or Predictor.from_pretrained()
+    default_platform = predictor.platforms.find(platform).name if platform else default_platform_here()
+    estimates = estimate_variants(variants, graph, predictor, default_platform, gains or shipped_gains())
+    return Ranking(default_platform, ranked(variants, estimates))
 
 
 def ranked(variants: Iterable[Variant], estimates: Iterable[Estimate]) -> dict[Variant, Estimate]:

@@ -16,11 +16,11 @@ from costmodel.integrations.onnxruntime.candidates import candidate_variants
 from costmodel.integrations.onnxruntime.feeds import Feeds, check_feeds, random_feeds
 from costmodel.integrations.onnxruntime.fixed_model import read_fixed_model
 from costmodel.integrations.onnxruntime.format_maker import FormatMaker
-from costmodel.integrations.onnxruntime.gains import Gains, shipped_gains
-from costmodel.integrations.onnxruntime.ranking import Estimate, estimate_variants, ranked
+from costmodel.integrations.onnxruntime.gains import Gains
+from costmodel.integrations.onnxruntime.ranking import Estimate, rank_variants
 from costmodel.integrations.onnxruntime.trial import Trial
 from costmodel.integrations.onnxruntime.tuning_result import CandidateRow, CandidateStatus, TuneResult
-from costmodel.integrations.onnxruntime.variant import DEFAULT_VARIANT, Variant, default_platform_here
+from costmodel.integrations.onnxruntime.variant import DEFAULT_VARIANT, Variant
 from costmodel.predictor import Predictor
 
 __all__ = ["DEFAULT_MAX_DIFFERENCE", "DEFAULT_TOP", "tune"]
@@ -83,14 +83,11 @@ def tune(
     if top < 0 or visits < 1:
         raise UsageError(f"expected a top of at least 0 and at least one visit, got {top} and {visits}.")
     path, target = Path(model), Path(folder)
-    here = default_platform_here()
     fixed = read_fixed_model(path, shapes=shapes, batch=batch)
     graph = load_graph(fixed)
-    predictor = predictor or Predictor.from_pretrained()
-    default_platform = predictor.platforms.find(platform).name if platform else here
     candidates = list(dict.fromkeys(variants)) if variants is not None else candidate_variants()
-    estimates = estimate_variants(candidates, graph, predictor, default_platform, gains or shipped_gains())
-    order = ranked(candidates, estimates)
+    ranking = rank_variants(graph, candidates, predictor=predictor, platform=platform, gains=gains)
+    order = list(ranking.estimates)
     feeds = random_feeds(fixed, _RANDOM_FEEDS, seed) if calibration is None else calibration
     check_feeds(fixed, feeds)
     with _output_folder(target), TemporaryDirectory(prefix="costmodel-ort-") as work:
@@ -98,15 +95,15 @@ def tune(
         source.write_bytes(fixed.SerializeToString())
         with FormatMaker(source, Path(work), feeds, time_limit_s) as maker:
             trial = Trial(maker, max_difference, visits, time_limit_s, on_step)
-            chosen = trial.measure_first(*_with_default(list(order), top)) if top else trial.make_first(order)
+            chosen = trial.measure_first(*_with_default(order, top)) if top else trial.make_first(order)
         result = TuneResult(
             model=str(path),
             batch=graph.batch,
-            default_platform=default_platform,
+            default_platform=ranking.default_platform,
             session_model=_kept(trial.made[chosen].path, target) if chosen.format.is_quantized else path.resolve(),
             session=chosen.describe_session(),
             max_difference=max_difference,
-            candidates=tuple(_row(variant, estimate, trial, chosen) for variant, estimate in order.items()),
+            candidates=tuple(_row(variant, estimate, trial, chosen) for variant, estimate in ranking.estimates.items()),
         )
         result.save(target)
     return result
