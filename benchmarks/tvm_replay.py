@@ -4,12 +4,12 @@
     python benchmarks/tvm_replay.py summary -o runs/tvm-offline
 
 ``POOLS`` is a folder that ``costmodel tvm collect --count 1000`` filled with a few tasks, ``RECORDS`` have the tasks to
-learn from.  Everything of a pool's kind of operator is held out of training, as in ``tvm_offline.py``, whose trained
-models are used if they are there.  Then the search is replayed: a batch of the candidates that the model likes best is
-"measured", the model learns from it, and so on, until one is found that takes at most the time of the pool's best over
-0.95.  TVM's own model starts from nothing, as it does in TVM; plain xgboost does so too, and from the records.  A pool
-and model that is there already is not computed again.  ``summary`` writes ``benchmarks/results/tvm-replay.csv`` and
-``docs/images/tvm-replay.png``.  Needs the ``tvm`` and ``bench`` extras.
+learn from, of other processors.  Everything of a pool's kind of operator is held out of training, as in
+``tvm_offline.py``, whose trained models are used if they are there.  Then the search is replayed: a batch of the
+candidates that the model likes best is "measured", the model learns from it, and so on, until one is found that takes
+at most the time of the pool's best over 0.95.  TVM's own model starts from nothing, as it does in TVM; plain xgboost
+does so too, and from the records.  A pool and model that is there already is not computed again.  ``summary`` writes
+``benchmarks/results/tvm-replay.csv`` and ``docs/images/tvm-replay.png``.  Needs the ``tvm`` and ``bench`` extras.
 """
 
 from __future__ import annotations
@@ -160,7 +160,7 @@ def main() -> None:
             for name in arguments.model or MODELS:
                 path = arguments.run / f"replay-{pool.records.name}-{name}.csv"
                 if fnmatchcase(pool.records.name, arguments.task) and not path.exists():
-                    write(path, list(rows_of(pool, [*others, *pools], name, arguments.run)))
+                    write(path, list(rows_of(pool, others, name, arguments.run)))
         return
     rows = [row for path in sorted(arguments.run.glob("replay-*.csv")) for row in csv.DictReader(path.open())]
     write(RESULTS, rows)

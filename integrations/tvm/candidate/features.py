@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from enum import IntEnum
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 
 from costmodel.features import GraphFeatures
+from costmodel.integrations.tvm.candidate.code import InnerCode, stack_buffers
 from costmodel.integrations.tvm.candidate.statement_graph import Access, LoopKind, Statement, StatementGraph
 from costmodel.integrations.tvm.candidate.traffic import CACHE_BYTES, Nest
 
@@ -51,6 +52,8 @@ WORK_TERMS = (
     "steps of loops",
     "integer divisions",
     "executions",
+    "pieces of vectors",
+    "spilled vectors",
 )
 """What a statement costs time with, all in millions."""
 
@@ -70,6 +73,7 @@ _STATEMENT_NAMES = (
     *("is update", "has condition", "runs", "vector width", "unroll limit", "unrolled product", "loads", "loops"),
     *(f"{what} of loop {place}" for what in ("extent", "reduction", "unrolling") for place in range(_INNER)),
     *(f"bytes within {level} loops" for level in range(_LEVELS)),
+    *("carries", "is taken to pieces", "is on the stack", "copies of it", "registers", "lanes found", "copies inside"),
     *WORK_TERMS,
 )
 _ACCESS_NAMES = (
@@ -88,6 +92,7 @@ _COUNTS = _STATEMENT_NAMES[:8]
 
 _PLAIN = (
     *("is unrolled", "reduces", "is update", "has condition", "reduction of", "unrolling of"),
+    *("carries", "is taken to pieces", "is on the stack"),
     *("item bytes", "is argument", "is contiguous", "still along", "by one along"),
 )
 """Starts of the names of columns that are no sizes."""
@@ -102,7 +107,7 @@ _SPREAD = np.array(
 
 _SIZES = np.flatnonzero(_SPREAD)
 
-_VERSION = 3
+_VERSION = 4
 """To be raised whenever a feature of the same name is computed otherwise."""
 
 
@@ -126,6 +131,7 @@ def candidate_features(graph: StatementGraph) -> GraphFeatures:
     """
     nests = [Nest.of(statement, graph.loops) for statement in graph.statements]
     footprints = [nest.footprint_bytes() for nest in nests]
+    on_stack = stack_buffers(graph)
     types = [_LOOP_TYPES[loop.kind] for loop in graph.loops]
     rows = [*_loop_rows(graph, nests, footprints)]
     work = [np.zeros(len(WORK_TERMS)) for _ in rows]
@@ -137,9 +143,10 @@ def candidate_features(graph: StatementGraph) -> GraphFeatures:
             edges.append((statement.loops[-1], place))
         misses = np.array([nest.misses(size, footprint) for size in CACHE_BYTES])
         transfers = nest.register_transfers()
-        done = _work(statement, nest, transfers, misses)
+        code = InnerCode.of(statement, graph.loops, on_stack)
+        done = _work(statement, nest, code, transfers, misses)
         types.append(NodeType.STATEMENT)
-        rows.append(_statement_row(statement, nest, footprint, done))
+        rows.append(_statement_row(statement, nest, code, footprint, done))
         work.append(done)
         reused = _reuse(nest, footprint)
         store = place + len(statement.accesses)
@@ -176,6 +183,7 @@ def _spread_out(rows: Float[np.ndarray, "rows features"]) -> Float[np.ndarray, "
 def _work(
     statement: Statement,
     nest: Nest,
+    code: InnerCode,
     transfers: Float[np.ndarray, "accesses"],
     misses: Float[np.ndarray, "caches accesses"],
 ) -> Float[np.ndarray, "terms"]:
@@ -188,12 +196,14 @@ def _work(
         nest.loop_steps(),
         nest.divided(statement.divisions),
         nest.executions,
+        code.pieces,
+        code.spills,
     ]
     return np.array(terms) * 1e-6
 
 
 def _loop_rows(
-    graph: StatementGraph, nests: Sequence[Nest], footprints: Sequence[Float[np.ndarray, "loops+1"]]
+    graph: StatementGraph, nests: Sequence[Nest], footprints: Sequence[Float[np.ndarray, "_"]]
 ) -> Float[np.ndarray, "loops features"]:
     rows = np.zeros((len(graph.loops), NUM_FEATURES))
     sums = np.zeros((len(graph.loops), len(_LOOP_NAMES)))
@@ -220,7 +230,11 @@ def _loop_rows(
 
 
 def _statement_row(
-    statement: Statement, nest: Nest, footprint: Float[np.ndarray, "loops+1"], work: Float[np.ndarray, "terms"]
+    statement: Statement,
+    nest: Nest,
+    code: InnerCode,
+    footprint: Float[np.ndarray, "depths"],
+    work: Float[np.ndarray, "terms"],
 ) -> Float[np.ndarray, "features"]:
     found = statement.operations
     values = [
@@ -233,6 +247,8 @@ def _statement_row(
         *_inner(np.array(statement.reduces, dtype=np.float64)),
         *_inner(nest.unrolled),
         *_inner_levels(footprint),
+        *(code.carries, code.is_taken_to_pieces, code.is_on_stack),
+        *(code.steps, code.registers, code.lanes, code.steps_inside),
         *(1e6 * work),
     ]
     row = np.zeros(NUM_FEATURES)
@@ -265,7 +281,7 @@ def _access_row(
     return row
 
 
-def _reuse(nest: Nest, footprint: Float[np.ndarray, "loops+1"]) -> Float[np.ndarray, "accesses 3"]:
+def _reuse(nest: Nest, footprint: Float[np.ndarray, "depths"]) -> Float[np.ndarray, "accesses 3"]:
     """The innermost loop along which each access stays where it is; zeros where there is none.
 
     How far out the loop is, its extent, and the bytes touched in one run of it.
@@ -279,7 +295,7 @@ def _reuse(nest: Nest, footprint: Float[np.ndarray, "loops+1"]) -> Float[np.ndar
     return found
 
 
-def _inner(values: Float[np.ndarray, "loops"]) -> Float[np.ndarray, "inner"]:
+def _inner(values: Shaped[np.ndarray, "loops"]) -> Float[np.ndarray, "inner"]:
     """Of the innermost loops, the innermost first; zeros where there are fewer."""
     inner = np.zeros(_INNER)
     taken = values[::-1][:_INNER]
@@ -287,7 +303,7 @@ def _inner(values: Float[np.ndarray, "loops"]) -> Float[np.ndarray, "inner"]:
     return inner
 
 
-def _inner_levels(values: Float[np.ndarray, "loops+1"]) -> Float[np.ndarray, "levels"]:
+def _inner_levels(values: Float[np.ndarray, "depths"]) -> Float[np.ndarray, "levels"]:
     """Within no loop, within the innermost ...; where there are fewer, within all of them."""
     taken = values[::-1][:_LEVELS]
     return np.concatenate([taken, np.full(_LEVELS - len(taken), values[0])])

@@ -65,7 +65,7 @@ class CandidateModel(nn.Module):
         """Natural logarithm of each candidate's time."""
         return self.described(batch)[0]
 
-    def described(self, batch: GraphBatch) -> tuple[Float[Tensor, "graphs"], Float[Tensor, "graphs 2*dim"]]:
+    def described(self, batch: GraphBatch) -> tuple[Float[Tensor, "graphs"], Float[Tensor, "graphs embedding"]]:
         """Natural logarithm of each candidate's time, and an embedding of the candidate.
 
         The embedding is the mean of its statements' embeddings and of what the head makes of them, each statement
@@ -85,7 +85,7 @@ class CandidateModel(nn.Module):
         return (total + _LEAST).log(), both.new_zeros(batch.num_graphs, both.shape[1]).index_add(0, graph, both)
 
 
-_FIRST_MS = (0.3, 3.0, 0.3, 3.0, 10.0, 30.0, 0.5, 1.0, 0.3)
+_FIRST_MS = (0.3, 3.0, 0.3, 3.0, 10.0, 30.0, 0.5, 1.0, 0.3, 1.0, 0.6)
 """What a million of each of the work terms takes on a core of today, roughly: where learning starts."""
 
 _LEAST = 1e-9

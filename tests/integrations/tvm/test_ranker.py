@@ -188,13 +188,13 @@ def test_a_frozen_one_learns_nothing_however_much_is_measured():
 def test_the_models_themselves_learn_from_64_measurements_and_those_passed_in_do_not():
     members = made_up.disagreeing()
     given = weights_of(members)
-    most, last, alone = made_up.task(40), made_up.task(24, seed=1, name="other"), made_up.task(1, name="alone")
-    ranker = learned(CandidateRanker(members), most, alone, last.subset(range(23)))
+    most, last, alone = made_up.task(32), made_up.task(32, seed=1, name="other"), made_up.task(1, name="alone")
+    ranker = learned(CandidateRanker(members), most, alone, last.subset(range(31)))
 
     assert ranker.members == members, "63 candidates of tasks that have an order"
     assert are_equal(weights_of(ranker.members), given)
 
-    learned(ranker, last.subset([23]))
+    learned(ranker, last.subset([31]))
     assert are_equal(weights_of(members), given)
     for found, before in zip(ranker.members, members, strict=True):
         assert not are_equal(weights_of((found,)), weights_of((before,)))
