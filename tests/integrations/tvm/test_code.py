@@ -53,8 +53,7 @@ def loops(extents: list[int], innermost: LoopKind) -> list[Loop]:
     """One in the other."""
     kinds = [LoopKind.SERIAL] * (len(extents) - 1) + [innermost]
     return [
-        Loop(depth - 1, depth, extent, kind, 0)
-        for depth, (extent, kind) in enumerate(zip(extents, kinds, strict=True))
+        Loop(depth - 1, depth, extent, kind, 0) for depth, (extent, kind) in enumerate(zip(extents, kinds, strict=True))
     ]
 
 
