@@ -13,7 +13,8 @@ import costmodel
 import costmodel.calibration
 import costmodel.integrations
 
-NEEDS_TVM = "costmodel.integrations.tvm"
+NEEDS = {"costmodel.integrations.tvm": "tvm", "costmodel.integrations.onnxruntime.olive": "olive"}
+"""Packages that cannot be imported without another one."""
 
 
 def _modules() -> list[str]:
@@ -26,8 +27,8 @@ def _modules() -> list[str]:
             for info in pkgutil.walk_packages(package.__path__, package.__name__ + ".", onerror=lambda _: None)
             if not info.name.endswith("__main__")
         ]
-    has_tvm = find_spec("tvm") is not None
-    return sorted(name for name in set(found) if has_tvm or not name.startswith(NEEDS_TVM))
+    missing = tuple(package for package, needed in NEEDS.items() if find_spec(needed) is None)
+    return sorted(name for name in set(found) if not name.startswith(missing))
 
 
 @pytest.fixture(params=_modules())
