@@ -18,7 +18,7 @@ from costmodel.errors import CostModelError
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-__all__ = ["SCHEMA_VERSION", "Format", "Output", "Report", "as_json"]
+__all__ = ["SCHEMA_VERSION", "Format", "Output", "Report", "as_csv", "as_json", "as_text"]
 
 SCHEMA_VERSION = 1
 """Version of every JSON document the command line prints; raised when a field changes its meaning or goes."""
@@ -75,9 +75,9 @@ class Output:
         if self._form is Format.JSON:
             text = as_json(report)
         elif self._form is Format.CSV:
-            text = _as_csv(report)
+            text = as_csv(report)
         else:
-            text = _as_tables(report, to_terminal=self._file is None and sys.stdout.isatty())
+            text = as_text(report, to_terminal=self._file is None and sys.stdout.isatty())
         if self._file is None:
             _write_stdout(text)
         else:
@@ -90,7 +90,8 @@ def as_json(report: Report) -> str:
     return json.dumps(document, indent=2, allow_nan=False) + "\n"
 
 
-def _as_csv(report: Report) -> str:
+def as_csv(report: Report) -> str:
+    """The rows of ``report``, as ``--format csv`` prints them."""
     buffer = io.StringIO()
     writer = csv.DictWriter(buffer, report.columns(), lineterminator="\n")
     writer.writeheader()
@@ -98,7 +99,8 @@ def _as_csv(report: Report) -> str:
     return buffer.getvalue()
 
 
-def _as_tables(report: Report, *, to_terminal: bool) -> str:
+def as_text(report: Report, *, to_terminal: bool = False) -> str:
+    """The tables of ``report``, as ``--format table`` prints them; as wide as the terminal if they go to one."""
     from rich.console import Console
 
     console = Console(

@@ -128,16 +128,45 @@ class Adapter(BaseModel):
             batch: Images a run.
             platforms: Names of the known platforms.
         """
-        parts = []
-        if self.mix:
-            mixed = np.einsum("npt,pt->nt", term_ms, self.mix_of(platforms))
-            parts.append((mixed * _by_kernel(self.factors)[graph.kernels]).sum(axis=1))
-        if self.rates:
-            parts.append((work_by_operation(graph, batch) * _by_kernel(self.rates)[graph.kernels]).sum(axis=1))
-        milliseconds = _geometric_mean(parts)
+        parts = self._parts(term_ms, graph, batch, platforms)
+        milliseconds = _geometric_mean([part.sum(axis=1) for part in parts])
         if self.correction is not None:
             milliseconds = milliseconds * np.exp(self.correction.of(term_ms.sum(axis=(0, 2)), platforms))
         return milliseconds
+
+    def term_shares(
+        self,
+        term_ms: Float[np.ndarray, "nodes platforms terms"],
+        graph: GraphFeatures,
+        batch: int,
+        platforms: Sequence[str],
+    ) -> Float[np.ndarray, "nodes terms"]:
+        """Which part of each operation's time goes into each term on the new platform; arguments as in :meth:`op_ms`.
+
+        The parts add up to 1, or are all 0 for an operation that takes no time.
+        """
+        total: Float[np.ndarray, "nodes terms"] = np.zeros((len(graph), len(CostTerm)))
+        for part in self._parts(term_ms, graph, batch, platforms):
+            total += part / part.sum()
+        whole = total.sum(axis=1, keepdims=True)
+        shares: Float[np.ndarray, "nodes terms"] = np.divide(total, whole, out=np.zeros_like(total), where=whole > 0)
+        return shares
+
+    def _parts(
+        self,
+        term_ms: Float[np.ndarray, "nodes platforms terms"],
+        graph: GraphFeatures,
+        batch: int,
+        platforms: Sequence[str],
+    ) -> list[Float[np.ndarray, "nodes terms"]]:
+        """Milliseconds by the mix and by rates of the platform's own, as far as there are both."""
+        parts: list[Float[np.ndarray, "nodes terms"]] = []
+        if self.mix:
+            mixed = np.einsum("npt,pt->nt", term_ms, self.mix_of(platforms))
+            parts.append(mixed * _by_kernel(self.factors)[graph.kernels])
+        if self.rates:
+            parts.append(work_by_operation(graph, batch) * _by_kernel(self.rates)[graph.kernels])
+        return parts
 
 
 def _by_kernel(named: Mapping[str, Sequence[float]]) -> Float[np.ndarray, "kernels terms"]:

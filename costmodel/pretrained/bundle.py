@@ -171,6 +171,25 @@ class Bundle:
             for op_ms, term_shares in zip(*forward, strict=True):
                 yield op_ms[..., None] * term_shares
 
+    def term_shares(
+        self, graph: GraphFeatures, platform_names: Sequence[str], batch: int
+    ) -> list[Float[np.ndarray, "nodes terms"]]:
+        """Which part of each operation's time goes into each :class:`~costmodel.features.cost_term.CostTerm`.
+
+        Args:
+            graph: Features of a network with at least one node.
+            platform_names: Canonical names.
+            batch: Batch size that it runs at.
+
+        Returns:
+            Parts that add up to 1, for each platform.
+        """
+        (term_ms,) = self.term_ms([graph], [batch])
+        shares = dict(zip(self._trained_names, (term_ms / term_ms.sum(-1, keepdims=True)).swapaxes(0, 1), strict=True))
+        for adapter in self.config.adapters:
+            shares[adapter.platform.name] = adapter.term_shares(term_ms, graph, batch, self._trained_names)
+        return [shares[name] for name in platform_names]
+
     @cached_property
     def _trained_names(self) -> list[str]:
         return [platform.name for platform in self.config.platforms]

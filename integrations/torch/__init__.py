@@ -1,0 +1,46 @@
+"""torch: profile a module on hardware that is not on the desk, without running it.
+
+>>> from costmodel.integrations.torch import profile
+>>> print(profile(module, (image,), platform=["rtx3090-pt2.1-amp-nchw", "i9*"]))  # doctest: +SKIP
+
+Names are imported when first used, so that whoever needs one module does not wait for the others.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from costmodel.lazy import lazy_names
+
+if TYPE_CHECKING:
+    from costmodel.integrations.torch.network_profile import Profile
+    from costmodel.integrations.torch.profiling import profile
+    from costmodel.integrations.torch.rows import ModuleRow, OperationRow, OperatorRow
+    from costmodel.integrations.torch.work import Bound, PlatformTime, Work
+
+__all__ = [
+    # Profiling
+    "Profile",
+    "profile",
+    # What a profile has
+    "Bound",
+    "ModuleRow",
+    "OperationRow",
+    "OperatorRow",
+    "PlatformTime",
+    "Work",
+]
+
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "Bound": "costmodel.integrations.torch.work",
+        "ModuleRow": "costmodel.integrations.torch.rows",
+        "OperationRow": "costmodel.integrations.torch.rows",
+        "OperatorRow": "costmodel.integrations.torch.rows",
+        "PlatformTime": "costmodel.integrations.torch.work",
+        "Profile": "costmodel.integrations.torch.network_profile",
+        "Work": "costmodel.integrations.torch.work",
+        "profile": "costmodel.integrations.torch.profiling",
+    },
+)

@@ -1,0 +1,115 @@
+"""What a module calls when it is run: for modules that ``torch.export`` cannot trace."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import torch
+from torch import fx, nn
+from torch.fx import traceback as fx_traceback
+from torch.fx.experimental.proxy_tensor import make_fx
+from torch.utils import _pytree as pytree
+
+from costmodel.errors import UnsupportedModelError
+
+__all__ = ["recorded_run"]
+
+
+def recorded_run(
+    module: nn.Module, positional: Sequence[Any], keywords: Mapping[str, Any], cause: Exception
+) -> fx.GraphModule:
+    """Run a module once and record the ATen operators it calls, each with the path of the module that calls it.
+
+    Branches and loops that depend on the data are recorded as these inputs take them.  The module needs its weights and
+    inputs for that, so that one on the ``meta`` device may fail.
+
+    Args:
+        module: Run in evaluation mode; its modes and its state stay as they are.
+        positional: Positional arguments of ``forward``.
+        keywords: Keyword arguments.
+        cause: Why it has to be run; told if it fails too.
+
+    Raises:
+        UnsupportedModelError: It fails when it is run; the message names the innermost module that was at work.
+    """
+    running: list[str] = []
+    flat, structure = pytree.tree_flatten((tuple(positional), dict(keywords)))
+    tensors = [leaf for leaf in flat if isinstance(leaf, torch.Tensor)]
+
+    def forward(*given: torch.Tensor) -> Any:
+        replacements = iter(given)
+        leaves = [next(replacements) if isinstance(leaf, torch.Tensor) else leaf for leaf in flat]
+        args, kwargs = pytree.tree_unflatten(leaves, structure)
+        return module(*args, **kwargs)
+
+    try:
+        with torch.no_grad(), _evaluation(module), _recorded_paths(module, running):
+            recorded = make_fx(forward, _error_on_data_dependent_ops=False)(*tensors)
+    except Exception as error:
+        place = f" in the module {running[-1]!r}" if running and running[-1] else ""
+        reason = str(error).strip().split("\n")[0] or type(error).__name__
+        raise UnsupportedModelError(
+            f"{cause} Running {type(module).__name__} once instead failed{place}: {reason} "
+            "Expected a module that runs on these example inputs; give it weights and real tensors."
+        ) from error
+    _drop_numbers(recorded.graph)
+    return recorded
+
+
+def _drop_numbers(graph: fx.Graph) -> None:
+    """Remove what hands numbers to Python: those that are used again stand in the graph as constants."""
+    for node in reversed(graph.nodes):
+        if node.op == "call_function" and "val" not in node.meta and not node.users:
+            graph.erase_node(node)
+
+
+@contextmanager
+def _evaluation(module: nn.Module) -> Iterator[None]:
+    """The module in evaluation mode, and its buffers as they were when the context ends."""
+    training = {part: part.training for part in module.modules()}
+    buffers = {name: buffer.clone() for name, buffer in module.named_buffers()}
+    module.eval()
+    try:
+        yield
+    finally:
+        for part, flag in training.items():
+            part.training = flag
+        with torch.no_grad():
+            for name, buffer in module.named_buffers():
+                buffer.copy_(buffers[name])
+
+
+@contextmanager
+def _recorded_paths(module: nn.Module, running: list[str]) -> Iterator[None]:
+    """While the context lasts, nodes are told the module they come from.
+
+    Args:
+        module: The module that is run.
+        running: Where the paths of the modules at work are kept, the innermost last.  After an error it stays so.
+    """
+    with fx_traceback.preserve_node_meta(), ExitStack() as hooks:
+        for path, part in module.named_modules():
+            hooks.callback(part.register_forward_pre_hook(_entering(path, running)).remove)
+            hooks.callback(part.register_forward_hook(_leaving(running)).remove)
+        yield
+
+
+def _entering(path: str, running: list[str]) -> Callable[..., None]:
+    def enter(part: nn.Module, arguments: object) -> None:
+        del arguments
+        running.append(path)
+        fx_traceback.current_meta["nn_module_stack"] = {path: (path, type(part))}
+
+    return enter
+
+
+def _leaving(running: list[str]) -> Callable[..., None]:
+    def leave(part: nn.Module, arguments: object, result: object) -> None:
+        del part, arguments, result
+        running.pop()
+        path = running[-1] if running else ""
+        fx_traceback.current_meta["nn_module_stack"] = {path: (path, nn.Module)}
+
+    return leave
