@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING
 from costmodel.lazy import lazy_names
 
 if TYPE_CHECKING:
+    from costmodel.integrations.torch.latency_pass import LatencyPass
     from costmodel.integrations.torch.network_profile import Profile
+    from costmodel.integrations.torch.onnx_metadata import annotate_onnx
     from costmodel.integrations.torch.profiling import profile
     from costmodel.integrations.torch.rows import ModuleRow, OperationRow, OperatorRow
     from costmodel.integrations.torch.work import Bound, PlatformTime, Work
@@ -22,6 +24,9 @@ __all__ = [
     # Profiling
     "Profile",
     "profile",
+    # Predictions written back
+    "LatencyPass",
+    "annotate_onnx",
     # What a profile has
     "Bound",
     "ModuleRow",
@@ -35,12 +40,14 @@ __getattr__, __dir__ = lazy_names(
     __name__,
     {
         "Bound": "costmodel.integrations.torch.work",
+        "LatencyPass": "costmodel.integrations.torch.latency_pass",
         "ModuleRow": "costmodel.integrations.torch.rows",
         "OperationRow": "costmodel.integrations.torch.rows",
         "OperatorRow": "costmodel.integrations.torch.rows",
         "PlatformTime": "costmodel.integrations.torch.work",
         "Profile": "costmodel.integrations.torch.network_profile",
         "Work": "costmodel.integrations.torch.work",
+        "annotate_onnx": "costmodel.integrations.torch.onnx_metadata",
         "profile": "costmodel.integrations.torch.profiling",
     },
 )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from costmodel.cli.output import Report, as_csv, as_json, as_text
 from costmodel.errors import UnknownNameError
 from costmodel.integrations.torch import profile_tables
+from costmodel.integrations.torch.chrome_trace import chrome_trace
 from costmodel.integrations.torch.module_tree import module_tree
 from costmodel.integrations.torch.rows import ModuleRow, OperationRow, OperatorRow
 from costmodel.integrations.torch.work import Work
@@ -131,6 +132,10 @@ class Profile(Report):
     def to_csv(self) -> str:
         """A line for each platform and operation."""
         return as_csv(self)
+
+    def to_chrome_trace(self) -> str:
+        """The predicted timeline as a JSON document for ``chrome://tracing`` and https://ui.perfetto.dev."""
+        return chrome_trace(self.operations, self.platforms)
 
     def document(self) -> dict[str, object]:
         """Latencies, modules, operators and operations."""

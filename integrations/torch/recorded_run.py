@@ -13,6 +13,7 @@ from torch.fx.experimental.proxy_tensor import make_fx
 from torch.utils import _pytree as pytree
 
 from costmodel.errors import UnsupportedModelError
+from costmodel.integrations.torch.evaluation_mode import evaluation_mode
 
 __all__ = ["recorded_run"]
 
@@ -45,7 +46,7 @@ def recorded_run(
         return module(*args, **kwargs)
 
     try:
-        with torch.no_grad(), _evaluation(module), _recorded_paths(module, running):
+        with evaluation_mode(module), _recorded_paths(module, running):
             recorded = make_fx(forward, _error_on_data_dependent_ops=False)(*tensors)
     except Exception as error:
         place = f" in the module {running[-1]!r}" if running and running[-1] else ""
@@ -63,22 +64,6 @@ def _drop_numbers(graph: fx.Graph) -> None:
     for node in reversed(graph.nodes):
         if node.op == "call_function" and "val" not in node.meta and not node.users:
             graph.erase_node(node)
-
-
-@contextmanager
-def _evaluation(module: nn.Module) -> Iterator[None]:
-    """The module in evaluation mode, and its buffers as they were when the context ends."""
-    training = {part: part.training for part in module.modules()}
-    buffers = {name: buffer.clone() for name, buffer in module.named_buffers()}
-    module.eval()
-    try:
-        yield
-    finally:
-        for part, flag in training.items():
-            part.training = flag
-        with torch.no_grad():
-            for name, buffer in module.named_buffers():
-                buffer.copy_(buffers[name])
 
 
 @contextmanager

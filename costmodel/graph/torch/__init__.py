@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from costmodel.graph.torch.export import from_torch
+from costmodel.graph.torch.export import from_torch, is_traced, stand_in
 from costmodel.graph.torch.fx_reader import from_fx
 
-__all__ = ["from_fx", "from_torch"]
+__all__ = ["from_fx", "from_torch", "is_traced", "stand_in"]

@@ -23,7 +23,7 @@ from costmodel.graph.op_graph import OpGraph, ValueKind
 from costmodel.graph.torch import aten
 from costmodel.graph.torch.fx_reader import from_fx
 
-__all__ = ["from_torch"]
+__all__ = ["from_torch", "is_traced", "stand_in"]
 
 
 def from_torch(
@@ -56,7 +56,7 @@ def from_torch(
     name = name or type(model).__name__
     if isinstance(model, ExportedProgram):
         return _from_program(model, name)
-    if isinstance(model, fx.GraphModule) and _is_traced(model.graph):
+    if isinstance(model, fx.GraphModule) and is_traced(model.graph):
         return _from_graph_module(model, name)
     positional = (example_inputs,) if isinstance(example_inputs, torch.Tensor) else tuple(example_inputs)
     if not positional and not kwargs:
@@ -111,7 +111,7 @@ def _aliases(held: Mapping[str, object]) -> dict[str, str]:
     return {name: first.setdefault(id(tensor), name) for name, tensor in held.items()}
 
 
-def _is_traced(graph: fx.Graph) -> bool:
+def is_traced(graph: fx.Graph) -> bool:
     """Whether the graph can be read without tracing it again: ATen calls, with metadata."""
     return all(
         "val" in node.meta
@@ -132,7 +132,7 @@ def _exported(model: nn.Module, positional: tuple[Any, ...], keywords: dict[str,
     device = next((tensor.device for tensor in model.state_dict().values()), None)
     if device is not None:
         positional, keywords = pytree.tree_map_only(
-            torch.Tensor, lambda tensor: _stand_in(tensor, device), (positional, keywords)
+            torch.Tensor, lambda tensor: stand_in(tensor, device), (positional, keywords)
         )
     try:
         with _inference(model), _quiet():
@@ -145,7 +145,7 @@ def _exported(model: nn.Module, positional: tuple[Any, ...], keywords: dict[str,
         ) from error
 
 
-def _stand_in(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
+def stand_in(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
     """A tensor like ``tensor`` for a model on ``device``: tracing reads shapes and element types only."""
     if type(tensor) is torch.Tensor and tensor.device == device:
         return tensor
