@@ -13,6 +13,9 @@ from typing import TYPE_CHECKING
 from costmodel.lazy import lazy_names
 
 if TYPE_CHECKING:
+    from costmodel.integrations.torch.change import Change
+    from costmodel.integrations.torch.comparing import compare
+    from costmodel.integrations.torch.comparison import Comparison
     from costmodel.integrations.torch.latency_pass import LatencyPass
     from costmodel.integrations.torch.network_profile import Profile
     from costmodel.integrations.torch.onnx_metadata import annotate_onnx
@@ -24,6 +27,10 @@ __all__ = [
     # Profiling
     "Profile",
     "profile",
+    # Comparing
+    "Change",
+    "Comparison",
+    "compare",
     # Predictions written back
     "LatencyPass",
     "annotate_onnx",
@@ -40,6 +47,8 @@ __getattr__, __dir__ = lazy_names(
     __name__,
     {
         "Bound": "costmodel.integrations.torch.work",
+        "Change": "costmodel.integrations.torch.change",
+        "Comparison": "costmodel.integrations.torch.comparison",
         "LatencyPass": "costmodel.integrations.torch.latency_pass",
         "ModuleRow": "costmodel.integrations.torch.rows",
         "OperationRow": "costmodel.integrations.torch.rows",
@@ -48,6 +57,7 @@ __getattr__, __dir__ = lazy_names(
         "Profile": "costmodel.integrations.torch.network_profile",
         "Work": "costmodel.integrations.torch.work",
         "annotate_onnx": "costmodel.integrations.torch.onnx_metadata",
+        "compare": "costmodel.integrations.torch.comparing",
         "profile": "costmodel.integrations.torch.profiling",
     },
 )
