@@ -114,7 +114,8 @@ class Profile(Report):
             UnknownNameError: The profile has no such platform.
         """
         name = self._named(platform)
-        return work.times[name].latency_ms / self.total.times[name].latency_ms
+        total_ms = self.total.times[name].latency_ms
+        return work.times[name].latency_ms / total_ms if total_ms else 0.0
 
     def _named(self, platform: str | None) -> str:
         if platform is None:
@@ -136,6 +137,12 @@ class Profile(Report):
     def to_chrome_trace(self) -> str:
         """The predicted timeline as a JSON document for ``chrome://tracing`` and https://ui.perfetto.dev."""
         return chrome_trace(self.operations, self.platforms)
+
+    def to_html(self) -> str:
+        """One page that needs nothing else: bars by module, rooflines, a table to search in."""
+        from costmodel.integrations.torch.report import page_of
+
+        return page_of(self)
 
     def document(self) -> dict[str, object]:
         """Latencies, modules, operators and operations."""

@@ -36,7 +36,7 @@ def tables(profile: Profile) -> Iterator[RenderableType]:
         yield f"  {name}: {format_ms(prediction.latency_ms)} ms ({interval}), mostly {total.times[name].bound}"
         yield from (f"    warning: {warning}" for warning in prediction.warnings)
     if len(profile.platforms) > _PLATFORMS:
-        yield f"  Tables are of the first {_PLATFORMS}; to_json() and to_csv() have them all."
+        yield f"  Tables are of the first {_PLATFORMS}; to_html(), to_json() and to_csv() have them all."
     modules = _table(profile, "module")
     for module in profile.by_module().walk():
         if 0 < module.depth <= _DEPTH:
