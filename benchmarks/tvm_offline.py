@@ -29,7 +29,7 @@ from xgboost import XGBRegressor
 
 from costmodel.features.relations import Relation
 from costmodel.integrations.tvm.learning import CandidateFitConfig, fit_candidates
-from costmodel.integrations.tvm.learning.evaluation import Order, Rows, order_of_members, score_order
+from costmodel.integrations.tvm.learning.evaluation import Measured, Order, Rest, order_of_members, score_order
 from costmodel.integrations.tvm.model import CandidateModel, CandidateModelConfig
 from costmodel.integrations.tvm.records import TaskRecords
 from costmodel.integrations.tvm.weights import load_weights, save_weights
@@ -94,7 +94,7 @@ def plain_xgboost(training: Sequence[Task], seed: int) -> Orders:
         trees = XGBRegressor(n_estimators=300, **settings)
         return trees.fit(np.concatenate([task.pooled for task in training]), np.concatenate(labels))
 
-    def order(task: Task, measured: Rows, rows: Rows) -> np.ndarray:
+    def order(task: Task, measured: Measured, rows: Rest) -> np.ndarray:
         pooled, log_secs, before = task.pooled, task.log_secs, unmeasured()
         said = np.zeros(len(pooled)) if before is None else np.asarray(before.predict(pooled))
         if len(measured):
@@ -128,7 +128,7 @@ def tvm_xgboost(training: Sequence[Task], seed: int) -> Orders:
     def unmeasured() -> XGBModel:
         return trained(known)
 
-    def order(task: Task, measured: Rows, rows: Rows) -> np.ndarray:
+    def order(task: Task, measured: Measured, rows: Rest) -> np.ndarray:
         if len(measured):
             of_task = [task.per_store[row] for row in measured]
             model = trained([*known, (task.records.name, of_task, task.records.run_secs[measured])])

@@ -3,8 +3,9 @@
     pip install nnformer-costmodel
     python examples/profile_fx_model.py [FOLDER]
 
-Nothing is run, and no weights are made: the module lives on the ``meta`` device.  FOLDER gets ``resnet50.html``, a page to
-look at, and ``resnet50.trace.json``, a timeline for https://ui.perfetto.dev; without it they go to a folder of their own.
+Nothing is run, and no weights are made: the module lives on the ``meta`` device.  FOLDER gets ``resnet50.html``, a page
+to look at, and ``resnet50.trace.json``, a timeline for https://ui.perfetto.dev; without it they go to a folder of their
+own.
 """
 
 from __future__ import annotations

@@ -121,7 +121,9 @@ def test_listing_the_plugins_imports_the_modules_of_their_commands_alone():
     rooms = ("costmodel.calibration", "costmodel.integrations")
     beneath = {name for name in imported_by("--help") if name.startswith(tuple(f"{room}." for room in rooms))}
     assert {"costmodel.calibration.cli.calibrate", "costmodel.integrations.cli.collect"} <= beneath
-    assert all(name.startswith(tuple(f"{room}.cli" for room in rooms)) for name in beneath)
+    others = {name for name in beneath if not name.startswith(tuple(f"{room}.cli" for room in rooms))}
+    # What an option can be is an enum of the room it belongs to.
+    assert others <= {"costmodel.integrations.onnxruntime", "costmodel.integrations.onnxruntime.model_format"}
 
 
 def test_platforms_imports_nothing_heavy():

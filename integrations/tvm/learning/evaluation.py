@@ -18,8 +18,10 @@ from costmodel.integrations.tvm.records import TaskRecords
 __all__ = [
     "LEAST_REST",
     "MeanScore",
+    "Measured",
+    "Numbers",
     "Order",
-    "Rows",
+    "Rest",
     "TaskScore",
     "mean_scores",
     "order_of_members",
@@ -27,9 +29,11 @@ __all__ = [
     "score_task",
 ]
 
-Rows = Int[np.ndarray, "candidates"]
+Measured = Int[np.ndarray, "measured"]
+Rest = Int[np.ndarray, "rest"]
+Numbers = Float[np.ndarray, "rest"]
 
-Order = Callable[[Rows, Rows], Float[np.ndarray, "candidates"]]
+Order = Callable[[Measured, Rest], Numbers]
 """Given the rows that were measured, and those to put in order: a number for each of these, the least is fastest."""
 
 LEAST_REST = 2
@@ -102,7 +106,7 @@ def score_task(
 def order_of_members(members: Sequence[CandidateModel], task: TaskRecords) -> Order:
     """How models put the candidates of a task in order; they are left as they are."""
 
-    def order(learned: Rows, rest: Rows) -> Float[np.ndarray, "candidates"]:
+    def order(learned: Measured, rest: Rest) -> Numbers:
         ranker = CandidateRanker(members)
         known = task.subset(learned.tolist())
         ranker.learn(task.name, known.candidates, known.run_secs.tolist())

@@ -21,6 +21,6 @@ def test_they_are_imported_and_inspection_is_as_it_was():
         "print(inspect.getmodule is before, TensorIntrin.get('dot_4x4_i8i8s32_sdot') is not None)\n"
     )
 
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-I", "-c", code], capture_output=True, text=True, check=True)
 
     assert done.stdout.split() == ["True", "True"]
