@@ -1,5 +1,6 @@
 """A network as a DAG of operations, read from ONNX or torch, with what each operation costs."""
 
+from costmodel.graph.cell_graph import CellGraph
 from costmodel.graph.costs import OpCost, op_cost, op_costs, total_cost
 from costmodel.graph.dtypes import DType
 from costmodel.graph.load import load_graph
@@ -8,6 +9,7 @@ from costmodel.graph.vocabulary import OTHER, VOCABULARY
 
 __all__ = [
     # the graph
+    "CellGraph",
     "DType",
     "Op",
     "OpGraph",

@@ -148,13 +148,11 @@ def candidate_features(graph: StatementGraph) -> GraphFeatures:
         types.append(NodeType.STATEMENT)
         rows.append(_statement_row(statement, nest, code, footprint, done))
         work.append(done)
-        reused = _reuse(nest, footprint)
+        rows += [*_access_rows(statement, nest, footprint, transfers, misses)]
+        work += [np.zeros(len(WORK_TERMS))] * len(statement.accesses)
         store = place + len(statement.accesses)
-        for index, access in enumerate(statement.accesses):
-            row = len(rows)
+        for row, access in enumerate(statement.accesses, start=place + 1):
             types.append(NodeType.STORE if access.is_store else NodeType.LOAD)
-            rows.append(_access_row(access, nest, index, transfers, misses, reused))
-            work.append(np.zeros(len(WORK_TERMS)))
             if not access.is_store:
                 edges += [(place, row), (row, store)]
                 if access.buffer in last_store:
@@ -209,20 +207,15 @@ def _loop_rows(
     sums = np.zeros((len(graph.loops), len(_LOOP_NAMES)))
     for statement, nest, footprint in zip(graph.statements, nests, footprints, strict=True):
         loops = list(statement.loops)
-        depth = np.arange(len(loops))
         still = (nest.strides == 0).sum(axis=0)
         by_one = (np.abs(nest.strides) == 1).sum(axis=0)
-        sums[loops, 1] = nest.outside[:-1]
-        sums[loops, 2] = np.maximum(sums[loops, 2], nest.outside[-1] / nest.outside[1:])
-        sums[loops, 4] = np.maximum(sums[loops, 4], nest.unrolled)
-        sums[loops, 6] = np.maximum(sums[loops, 6], len(loops) - 1 - depth)
-        sums[loops, 7] = np.maximum(sums[loops, 7], statement.reduces)
-        sums[loops, 8] += footprint[:-1]
-        sums[loops, 9] += footprint[1:]
-        sums[loops, 10] += 1
-        sums[loops, 11] += still
-        sums[loops, 12] += by_one
-        sums[loops, 13] += len(nest.strides) - still - by_one
+        of_all = sums[loops]
+        of_all[:, 1] = nest.outside[:-1]
+        greatest = [nest.outside[-1] / nest.outside[1:], nest.unrolled, np.arange(len(loops))[::-1], statement.reduces]
+        of_all[:, [2, 4, 6, 7]] = np.maximum(of_all[:, [2, 4, 6, 7]], np.array(greatest, dtype=np.float64).T)
+        added = [footprint[:-1], footprint[1:], np.ones(len(loops)), still, by_one, len(nest.strides) - still - by_one]
+        of_all[:, 8:] += np.array(added).T
+        sums[loops] = of_all
     for index, loop in enumerate(graph.loops):
         sums[index, [0, 3, 5]] = loop.extent, loop.unroll_steps, loop.depth
     rows[:, _LOOPS_AT : _LOOPS_AT + len(_LOOP_NAMES)] = sums
@@ -256,29 +249,29 @@ def _statement_row(
     return row
 
 
-def _access_row(
-    access: Access,
+def _access_rows(
+    statement: Statement,
     nest: Nest,
-    index: int,
+    footprint: Float[np.ndarray, "depths"],
     transfers: Float[np.ndarray, "accesses"],
     misses: Float[np.ndarray, "caches accesses"],
-    reused: Float[np.ndarray, "accesses 3"],
-) -> Float[np.ndarray, "features"]:
-    strides = np.abs(_inner(access.strides))
-    lines = _inner_levels(access.lines)
-    values = [
-        *(access.item_bytes / 4, access.buffer_bytes, access.is_argument, nest.is_contiguous[index]),
-        *(transfers[index], *misses[:, index]),
-        *(strides == 0),
-        *(strides == 1),
-        *strides,
-        *_inner_levels(access.unique_bytes),
-        *lines[1:3],
-        *reused[index],
+) -> Float[np.ndarray, "accesses features"]:
+    strides = np.abs(_inner(nest.strides))
+    columns = [
+        [[access.item_bytes / 4, access.buffer_bytes, access.is_argument] for access in statement.accesses],
+        nest.is_contiguous[:, None],
+        transfers[:, None],
+        misses.T,
+        strides == 0,
+        strides == 1,
+        strides,
+        _inner_levels(nest.unique_bytes),
+        _inner_levels(nest.lines)[:, 1:3],
+        _reuse(nest, footprint),
     ]
-    row = np.zeros(NUM_FEATURES)
-    row[_ACCESSES_AT : _ACCESSES_AT + len(values)] = values
-    return row
+    rows = np.zeros((len(statement.accesses), NUM_FEATURES))
+    rows[:, _ACCESSES_AT:] = np.concatenate(columns, axis=1)
+    return rows
 
 
 def _reuse(nest: Nest, footprint: Float[np.ndarray, "depths"]) -> Float[np.ndarray, "accesses 3"]:
@@ -295,15 +288,18 @@ def _reuse(nest: Nest, footprint: Float[np.ndarray, "depths"]) -> Float[np.ndarr
     return found
 
 
-def _inner(values: Shaped[np.ndarray, "loops"]) -> Float[np.ndarray, "inner"]:
+def _inner(values: Shaped[np.ndarray, "*rows loops"]) -> Float[np.ndarray, "*rows inner"]:
     """Of the innermost loops, the innermost first; zeros where there are fewer."""
-    inner = np.zeros(_INNER)
-    taken = values[::-1][:_INNER]
-    inner[: len(taken)] = taken
+    taken = values[..., ::-1][..., :_INNER]
+    inner = np.zeros((*values.shape[:-1], _INNER))
+    inner[..., : taken.shape[-1]] = taken
     return inner
 
 
-def _inner_levels(values: Float[np.ndarray, "depths"]) -> Float[np.ndarray, "levels"]:
+def _inner_levels(values: Float[np.ndarray, "*rows depths"]) -> Float[np.ndarray, "*rows levels"]:
     """Within no loop, within the innermost ...; where there are fewer, within all of them."""
-    taken = values[::-1][:_LEVELS]
-    return np.concatenate([taken, np.full(_LEVELS - len(taken), values[0])])
+    taken = values[..., ::-1][..., :_LEVELS]
+    levels = np.empty((*values.shape[:-1], _LEVELS))
+    levels[..., : taken.shape[-1]] = taken
+    levels[..., taken.shape[-1] :] = values[..., :1]
+    return levels

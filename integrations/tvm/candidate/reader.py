@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from tvm import tirx
 from tvm.ir import Call, Var
 from tvm.ir.expr import TensorLoad
@@ -135,8 +135,8 @@ class _Reader:
         _count(store.value, operations, loads)
         extents = [self.graph.loops[loop].extent for loop in place.loops]
         ranges = _Ranges(place.loops, extents, self._loops, self._values)
-        read = [self._access(load.source, load.indices, ranges, is_store=False) for load in loads]
-        written = self._access(store.buffer, store.indices, ranges, is_store=True)
+        elements = [*((load.source, load.indices) for load in loads), (store.buffer, store.indices)]
+        *read, written = self._accesses(elements, ranges)
         reduces = self._reduces(place.loops, ranges)
         for variable in place.bound:
             ranges.of(variable)  # what no access asks for is computed all the same
@@ -165,38 +165,44 @@ class _Reader:
             moved |= ranges.of(variable).strides != 0
         return tuple(map(bool, moved))
 
-    def _access(self, variable: Any, indices: Sequence[Any], ranges: _Ranges, *, is_store: bool) -> Access:
-        buffer = self._buffers.get(variable) or self._add_buffer(variable)
-        strides = np.zeros(ranges.loops)
-        unique = np.ones(ranges.loops + 1)
-        run = unique  # elements one after the other, from the last dimension on
-        span = unique  # elements from the first to the last
-        is_whole = np.ones(ranges.loops + 1, dtype=bool)
-        contiguous, first = 1.0, 0.0
-        for size, index in zip(reversed(buffer.shape), reversed(list(indices)), strict=True):
-            if size == 1:
-                continue
-            found = ranges.of(index)
-            counts = np.clip(found.counts, 1, size)
-            unique = unique * counts
-            run = np.where(is_whole, unique, run)
-            is_whole = is_whole & (counts == size)
-            span = span + (counts - 1) * contiguous
-            strides = strides + found.strides * contiguous
-            first += found.first * contiguous
-            contiguous *= size
-        lines = np.minimum(unique / run * _lines(run, buffer), _lines(span, buffer))
-        return Access(
-            buffer.number,
-            is_store,
-            buffer.item_bytes,
-            contiguous * buffer.item_bytes,
-            buffer.is_argument,
-            first,
-            strides,
-            unique * buffer.item_bytes,
-            lines,
-        )
+    def _accesses(self, elements: Sequence[tuple[Any, Sequence[Any]]], ranges: _Ranges) -> list[Access]:
+        """Accesses to elements, each a buffer and its indices; the last is written to, the others are read.
+
+        All at once, dimension by dimension from the last, and padded with dimensions of one element.
+        """
+        buffers = [self._buffers.get(variable) or self._add_buffer(variable) for variable, _ in elements]
+        shape = (len(buffers), max(len(buffer.shape) for buffer in buffers))
+        sizes, values = np.ones(shape), np.zeros((*shape, 3, ranges.loops + 1))
+        for row, (buffer, (_, indices)) in enumerate(zip(buffers, elements, strict=True)):
+            for place, (size, index) in enumerate(zip(reversed(buffer.shape), reversed(list(indices)), strict=True)):
+                if size > 1:
+                    sizes[row, place] = size
+                    values[row, place] = ranges.of(index).values
+        item_bytes = np.array([[buffer.item_bytes] for buffer in buffers])
+        steps = sizes.cumprod(axis=1) / sizes  # elements from one to the next along a dimension
+        counts = np.clip(values[:, :, 2] - values[:, :, 1] + 1, 1, sizes[:, :, None])
+        unique = counts.prod(axis=1)
+        # From the last dimension on, elements are one after the other up to the first that is not touched as a whole.
+        is_whole = np.logical_and.accumulate(counts == sizes[:, :, None], axis=1)
+        run = counts[:, 0] * np.where(is_whole[:, :-1], counts[:, 1:], 1).prod(axis=1)
+        span = 1 + ((counts - 1) * steps[:, :, None]).sum(axis=1)  # elements from the first to the last
+        lines = np.minimum(unique / run * _lines(run, item_bytes), _lines(span, item_bytes))
+        strides = ((values[:, :, 0, 1:] - values[:, :, 0, :1]) * steps[:, :, None]).sum(axis=1)
+        first = (values[:, :, 0, 0] * steps).sum(axis=1)
+        return [
+            Access(
+                buffer.number,
+                row == len(buffers) - 1,
+                buffer.item_bytes,
+                float(sizes[row].prod()) * buffer.item_bytes,
+                buffer.is_argument,
+                float(first[row]),
+                strides[row],
+                unique[row] * buffer.item_bytes,
+                lines[row],
+            )
+            for row, buffer in enumerate(buffers)
+        ]
 
     def _add_buffer(self, variable: Any) -> _Buffer:
         # A dimension that is only known later counts as one element.
@@ -207,9 +213,11 @@ class _Reader:
         return found
 
 
-def _lines(elements: Float[np.ndarray, "depths"], buffer: _Buffer) -> Float[np.ndarray, "depths"]:
+def _lines(
+    elements: Float[np.ndarray, "accesses depths"], item_bytes: Int[np.ndarray, "accesses 1"]
+) -> Float[np.ndarray, "accesses depths"]:
     """Cache lines that so many elements in a row take."""
-    lines: Float[np.ndarray, "depths"] = np.ceil(elements * buffer.item_bytes / _LINE_BYTES)
+    lines: Float[np.ndarray, "accesses depths"] = np.ceil(elements * item_bytes / _LINE_BYTES)
     return lines
 
 
