@@ -171,7 +171,7 @@ class _Reader:
         All at once, dimension by dimension from the last, and padded with dimensions of one element.
         """
         buffers = [self._buffers.get(variable) or self._add_buffer(variable) for variable, _ in elements]
-        shape = (len(buffers), max(len(buffer.shape) for buffer in buffers))
+        shape = (len(buffers), max(1, *(len(buffer.shape) for buffer in buffers)))  # a number has one element, too
         sizes, values = np.ones(shape), np.zeros((*shape, 3, ranges.loops + 1))
         for row, (buffer, (_, indices)) in enumerate(zip(buffers, elements, strict=True)):
             for place, (size, index) in enumerate(zip(reversed(buffer.shape), reversed(list(indices)), strict=True)):
