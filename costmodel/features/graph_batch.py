@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from costmodel.errors import DataError
+from costmodel.errors import DataError, GraphError
 from costmodel.features.graph_features import GraphFeatures
 from costmodel.features.relations import Relation, Relations
 
@@ -117,35 +117,52 @@ def collate(graphs: Sequence[GraphFeatures], relations: Sequence[Relations] | No
 
     Raises:
         DataError: There is no graph, or not one :class:`Relations` per graph.
+        GraphError: An edge names an operation that does not exist.
     """
     if not graphs:
         raise DataError("a batch needs at least one graph, got none; check the filter that chose them.")
-    if relations is None:
-        relations = [Relations.from_edges(graph.edges, len(graph)) for graph in graphs]
     sizes = [len(graph) for graph in graphs]
-    related = [of_graph.num_nodes for of_graph in relations]
-    if sizes != related:
-        raise DataError(
-            f"the graphs of a batch have {sizes} nodes but the relations given belong to graphs of {related}; "
-            "pass Relations.from_edges(graph.edges, len(graph)) of each graph, in the same order."
-        )
     first_node = np.cumsum([0, *sizes[:-1]])
+    graph_index = np.repeat(np.arange(len(graphs)), sizes)
+    edges = _renumbered([graph.edges.T for graph in graphs], first_node)
+    if relations is None:
+        pairs = _related(edges, graph_index, [len(graph.edges) for graph in graphs])
+    else:
+        related = [of_graph.num_nodes for of_graph in relations]
+        if sizes != related:
+            raise DataError(
+                f"the graphs of a batch have {sizes} nodes but the relations given belong to graphs of {related}; "
+                "pass Relations.from_edges(graph.edges, len(graph)) of each graph, in the same order."
+            )
+        pairs = tuple(
+            _renumbered([of_one.pairs[relation] for of_one in relations], first_node) for relation in Relation
+        )
     return GraphBatch(
         op_types=_joined([graph.op_types for graph in graphs], np.int64),
         tokens=_joined([graph.tokens for graph in graphs], np.float32),
         work=_joined([graph.work for graph in graphs], np.float32),
         kernels=_joined([graph.kernels for graph in graphs], np.int64),
-        graph_index=torch.from_numpy(np.repeat(np.arange(len(graphs)), sizes)),
+        graph_index=torch.from_numpy(graph_index),
         num_graphs=len(graphs),
-        edges=_renumbered([graph.edges.T for graph in graphs], first_node),
-        relations=tuple(
-            _renumbered([of_graph.pairs[relation] for of_graph in relations], first_node) for relation in Relation
-        ),
+        edges=torch.from_numpy(edges),
+        relations=tuple(map(torch.from_numpy, pairs)),
     )
 
 
-def _renumbered(pairs: Sequence[np.ndarray], first_node: np.ndarray) -> Tensor:
-    return torch.from_numpy(np.concatenate([part + first for part, first in zip(pairs, first_node, strict=True)], 1))
+def _related(
+    edges: Int[np.ndarray, "2 edges"], graph_index: Int[np.ndarray, "nodes"], edge_counts: Sequence[int]
+) -> tuple[Int[np.ndarray, "2 _"], ...]:
+    """The relations of all graphs, found at once as those of one graph that falls into parts."""
+    relations = Relations.from_edges(edges.T, len(graph_index))
+    if (graph_index[edges] != np.repeat(np.arange(len(edge_counts)), edge_counts)).any():
+        raise GraphError(
+            "an edge joins an operation to one that its graph does not have; rebuild the features from the OpGraph."
+        )
+    return relations.pairs
+
+
+def _renumbered(pairs: Sequence[np.ndarray], first_node: np.ndarray) -> Int[np.ndarray, "2 _"]:
+    return np.concatenate([part + first for part, first in zip(pairs, first_node, strict=True)], axis=1)
 
 
 def _joined(arrays: Sequence[np.ndarray], dtype: type[np.generic]) -> Tensor:

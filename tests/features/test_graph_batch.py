@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from costmodel.errors import DataError
+from costmodel.errors import DataError, GraphError
 from costmodel.features.graph_batch import GraphBatch, collate
 from costmodel.features.graph_features import GraphFeatures
 from costmodel.features.relations import Relation, Relations
@@ -94,3 +94,21 @@ def test_an_empty_batch_is_refused() -> None:
 def test_relations_of_other_graphs_are_refused() -> None:
     with pytest.raises(DataError, match=r"\[3\] nodes .* \[1\]"):
         collate([FORK], [Relations.from_edges(LONE.edges, 1)])
+
+
+@pytest.mark.parametrize("edge", [(0, 2), (-1, 1)])
+def test_an_edge_into_the_next_graph_is_refused(edge: tuple[int, int]) -> None:
+    with pytest.raises(GraphError, match="rebuild the features"):
+        collate([features(2, [(0, 1)]), features(2, [edge]), features(3, [(0, 2)])])
+
+
+def test_relations_found_at_once_are_those_of_each_graph() -> None:
+    rng = np.random.default_rng(0)
+    graphs = []
+    for size in (1, 9, 40, 3):
+        pairs = np.argwhere(np.triu(rng.random((size, size)) < 0.2, k=1))
+        graphs.append(features(size, [(int(a), int(b)) for a, b in pairs]))
+    one_by_one = collate(graphs, [Relations.from_edges(graph.edges, len(graph)) for graph in graphs])
+    at_once = collate(graphs)
+    for found, expected in zip(at_once.relations, one_by_one.relations, strict=True):
+        torch.testing.assert_close(found, expected, rtol=0, atol=0)

@@ -11,7 +11,7 @@ from jaxtyping import Float, Shaped
 
 from costmodel.features import GraphFeatures
 from costmodel.integrations.tvm.candidate.code import InnerCode, stack_buffers
-from costmodel.integrations.tvm.candidate.statement_graph import Access, LoopKind, Statement, StatementGraph
+from costmodel.integrations.tvm.candidate.statement_graph import LoopKind, Statement, StatementGraph
 from costmodel.integrations.tvm.candidate.traffic import CACHE_BYTES, Nest
 
 __all__ = ["NUM_FEATURES", "WORK_TERMS", "NodeType", "candidate_features", "candidate_schema_hash"]
