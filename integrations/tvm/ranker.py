@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,10 @@ __all__ = ["CandidateRanker"]
 _REFINED_FROM = 64
 """Measured candidates; with fewer, the models stay as they are, and only what they were off by is learned."""
 
+_REFINED_AGAIN = 1.25
+"""Times as many measured candidates: in long tunings, models that were fitted after every batch would take most of the
+time, and hardly be better for it."""
+
 _MOST_STEPS = 100
 _RATE = 1e-3
 _AVERAGE_DECAY = 0.9
@@ -34,8 +39,9 @@ class CandidateRanker:
     """Several models whose mean says how long a candidate takes, and whose disagreement how sure that is.
 
     What is measured is kept by task.  After each batch a Gaussian process learns from all measurements of the task what
-    the models were off by, see :class:`~costmodel.integrations.tvm.learning.residuals.Residuals`.  From 64
-    measurements on the models themselves are fitted to all that was measured too, from where training left them.
+    the models were off by, see :class:`~costmodel.integrations.tvm.learning.residuals.Residuals`.  With 64
+    measurements, and whenever there are a quarter more, the models themselves are fitted to all that was measured too,
+    from where training left them.
 
     Args:
         members: The models; left as they are.
@@ -67,6 +73,7 @@ class CandidateRanker:
         self._members = self._trained
         self._measured: dict[str, TaskRecords] = {}
         self._residuals: dict[str, Residuals] = {}
+        self._refine_at = _REFINED_FROM
 
     @classmethod
     def load(cls, name_or_path: str | Path, *, frozen: bool = False, exploration: float = 0.0) -> CandidateRanker:
@@ -96,6 +103,7 @@ class CandidateRanker:
         """
         members, about = load_weights(name_or_path)
         self._trained = self._members = members
+        self._refine_at = _REFINED_FROM
         self.provenance = about.provenance
         self._residuals = {name: self._residuals_of(self._measured[name]) for name in self._residuals}
 
@@ -164,7 +172,9 @@ class CandidateRanker:
         if self.frozen:
             return
         known = [task for task in self._measured.values() if len(task) > 1]
-        if sum(map(len, known)) >= _REFINED_FROM:
+        total = sum(map(len, known))
+        if total >= self._refine_at:
+            self._refine_at = math.ceil(total * _REFINED_AGAIN)
             self._members = tuple(_refined(member, known) for member in self._trained)
         else:
             known = [found for found in known if found.name == task]

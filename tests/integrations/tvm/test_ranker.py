@@ -210,15 +210,25 @@ def test_the_models_themselves_learn_from_64_measurements_and_those_passed_in_do
 
 def test_models_learn_from_all_measurements_anew_and_in_the_same_way_each_time():
     """From where training left them, not from where the last batch did."""
-    first, second = made_up.task(ENOUGH), made_up.task(4, seed=1, name="other")
-    both = TaskRecords(
-        "matmul", "matmul", first.candidates + second.candidates, np.append(first.run_secs, second.run_secs)
-    )
+    task = made_up.task(ENOUGH + 16)
 
-    twice = learned(CandidateRanker(made_up.disagreeing(1)), both.subset(range(ENOUGH)), both.subset(range(64, 68)))
+    twice = learned(CandidateRanker(made_up.disagreeing(1)), task.subset(range(ENOUGH)), task.subset(range(ENOUGH, 80)))
 
-    once = learned(CandidateRanker(made_up.disagreeing(1)), both)
+    once = learned(CandidateRanker(made_up.disagreeing(1)), task)
     assert are_equal(weights_of(twice.members), weights_of(once.members))
+
+
+def test_models_that_learned_do_so_again_with_a_quarter_more_measurements():
+    task = made_up.task(ENOUGH + 16)
+    ranker = learned(CandidateRanker(made_up.disagreeing(1)), task.subset(range(ENOUGH)))
+    at_64, order_at_64 = ranker.members, ranker.log_times(OTHERS, "matmul")
+
+    learned(ranker, task.subset(range(ENOUGH, 79)))
+    assert ranker.members == at_64
+    assert (ranker.log_times(OTHERS, "matmul") != order_at_64).any(), "what they are off by is learned all the same"
+
+    learned(ranker, task.subset([79]))
+    assert ranker.members != at_64
 
 
 # --- Files ---
