@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from costmodel.integrations.torch.network_profile import Profile
     from costmodel.integrations.torch.onnx_metadata import annotate_onnx
     from costmodel.integrations.torch.profiling import profile
+    from costmodel.integrations.torch.rewrite_meter import RewriteMeter
     from costmodel.integrations.torch.rows import ModuleRow, OperationRow, OperatorRow
     from costmodel.integrations.torch.work import Bound, PlatformTime, Work
 
@@ -31,6 +32,8 @@ __all__ = [
     "Change",
     "Comparison",
     "compare",
+    # Rewriting
+    "RewriteMeter",
     # Predictions written back
     "LatencyPass",
     "annotate_onnx",
@@ -55,6 +58,7 @@ __getattr__, __dir__ = lazy_names(
         "OperatorRow": "costmodel.integrations.torch.rows",
         "PlatformTime": "costmodel.integrations.torch.work",
         "Profile": "costmodel.integrations.torch.network_profile",
+        "RewriteMeter": "costmodel.integrations.torch.rewrite_meter",
         "Work": "costmodel.integrations.torch.work",
         "annotate_onnx": "costmodel.integrations.torch.onnx_metadata",
         "compare": "costmodel.integrations.torch.comparing",
