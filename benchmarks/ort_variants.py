@@ -1,13 +1,15 @@
 """Measure generated networks as several variants in onnxruntime: a table to train on, and mean gains.
 
     python benchmarks/ort_variants.py -o runs/ort-variants [--per-family 30] [--per-family-at-8 5] [--visits 10]
-    costmodel train runs/ort-variants/measurements.csv --from nnformer-base -o runs/ort
+    python benchmarks/ort_variants.py -o runs/ort-variants --graphs-of benchmarks/data/epyc-f25m1-ort1.32-variants.csv
+    costmodel train benchmarks/configs/ort-variants.toml -o runs/ort
 
 One thread, in fp32 at three levels of optimisation and in both formats of eight bits unless ``--variant`` says
 otherwise.  Quantised models and visits are kept in the folder as they are made: interrupted, the same command goes on.
 At the end, and with ``--collect`` at once, it writes ``measurements.csv`` with the graphs that its rows are about, in
 ``graphs``, without weights; and ``gains.json``, by which ``costmodel tune`` ranks where it knows no better, of the
 networks at batch 1.  A copy of that comes with the package, as ``integrations/onnxruntime/gains.json``.
+``--graphs-of`` measures nothing, but generates the graphs of a table that was made so.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from __future__ import annotations
 import argparse
 import csv
 import logging
+import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -139,17 +142,33 @@ def write_table(variants: Sequence[Variant], networks: Sequence[FamilyNetwork], 
     for variant in variants:
         records = trusted_records(variant, folder)
         rows += [(network, records[network.name]) for network in networks if network.name in records]
-    for network in dict.fromkeys(network for network, _ in rows):
-        graph = folder / "graphs" / f"{network.name}.onnx"
-        if not graph.exists():
-            with replaced(graph) as partial:
-                partial.write_bytes(strip_weights(network.load()).SerializeToString())
+    write_graphs({network for network, _ in rows}, folder)
     with replaced(folder / "measurements.csv") as partial, partial.open("w", newline="", encoding="utf-8") as stream:
         writer = csv.writer(stream)
         writer.writerow(("model", "platform", "latency_ms", "batch"))
         for network, record in rows:
             writer.writerow((f"graphs/{network.name}.onnx", record.platform, f"{record.latency_ms:.6g}", record.batch))
     return len(rows)
+
+
+def write_graphs(networks: Iterable[FamilyNetwork], folder: Path) -> None:
+    """Write the graphs that are not there yet, without weights."""
+    for network in networks:
+        graph = folder / "graphs" / f"{network.name}.onnx"
+        if not graph.exists():
+            with replaced(graph) as partial:
+                partial.write_bytes(strip_weights(network.load()).SerializeToString())
+
+
+def networks_named(table: Path) -> list[FamilyNetwork]:
+    """The networks that the rows of a table are about."""
+    with table.open(newline="", encoding="utf-8") as stream:
+        rows = {(Path(row["model"]).stem, int(row["batch"])) for row in csv.DictReader(stream)}
+    found = []
+    for name, batch in sorted(rows):
+        family, seed = name.removesuffix(f"-b{batch}").rsplit("-", 1)
+        found.append(FamilyNetwork(family, int(seed), batch))
+    return found
 
 
 def gains_of(variants: Sequence[Variant], folder: Path, platform: str) -> Gains:
@@ -183,6 +202,7 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--variant", nargs="+", choices=known, default=list(known))
     parser.add_argument("--visits", type=int, default=10)
     parser.add_argument("--platform", default=None, help="of the default session; made from device and runtime")
+    parser.add_argument("--graphs-of", type=Path, metavar="TABLE", help="generate the graphs of a table and end")
     parser.add_argument("--collect", action="store_true", help="write the tables of what there is and end")
     options = parser.parse_args()
     options.variant = [known[name] for name in options.variant]
@@ -193,6 +213,10 @@ def main() -> None:
     """Quantise, measure, and write the tables."""
     options = parse_options()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    if options.graphs_of is not None:
+        write_graphs(networks_named(options.graphs_of), options.output)
+        shutil.copy(options.graphs_of, options.output / "measurements.csv")
+        return
     platform = options.platform or default_platform_here()
     networks = networks_of(options.family, {1: options.per_family, 8: options.per_family_at_8})
     if not options.collect:

@@ -19,7 +19,7 @@ from costmodel.errors import WeightsError
 from costmodel.features.graph_batch import GraphBatch, collate
 from costmodel.features.relations import Relations
 from costmodel.model.latency_model import LatencyModel
-from costmodel.training.losses import LOSSES, LossName
+from costmodel.training.losses import LOSSES, LossName, between_platforms
 from costmodel.training.metrics import mape_percent
 from costmodel.training.prior_fit import fit_rates
 from costmodel.training.training_set import TrainingSet
@@ -44,6 +44,8 @@ class FitConfig(BaseModel):
             learns what to say of a type it has never seen.
         average_decay: Decay of the exponential moving average of the weights that is kept; 0 keeps the last.
         loss: Which loss.
+        between_platforms: Weight of a loss on what platforms take relative to each other, for weights that are to
+            choose between them.
         seed: Of the order of graphs, dropout and hidden types.
     """
 
@@ -59,6 +61,7 @@ class FitConfig(BaseModel):
     token_noise: float = Field(default=0.03, ge=0, lt=1)
     average_decay: float = Field(default=0.998, ge=0, lt=1)
     loss: LossName = "log_huber"
+    between_platforms: float = Field(default=0.0, ge=0)
     seed: int = 0
 
 
@@ -183,7 +186,10 @@ class _Trainer:
         batch = _hide_types(batch, self.config.token_noise, rng)
         index = torch.as_tensor(rows)
         output = self.model(batch, self.sizes[index])
-        loss = self.loss(output.log_ms, self.measured[index], self.known[index])
+        compared = output.log_ms, self.measured[index], self.known[index]
+        loss = self.loss(*compared)
+        if self.config.between_platforms:
+            loss = loss + self.config.between_platforms * between_platforms(*compared)
         self._schedule()
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]  # torch's own gap

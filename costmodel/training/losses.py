@@ -1,4 +1,4 @@
-"""What training minimises.  Both losses compare log latencies and skip the pairs nobody measured."""
+"""What training minimises.  All losses compare log latencies and skip the pairs nobody measured."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-__all__ = ["LOSSES", "LossName", "log_huber", "squared_relative"]
+__all__ = ["LOSSES", "LossName", "between_platforms", "log_huber", "squared_relative"]
 
 _LogMs = Float[Tensor, "graphs platforms"]
 
@@ -27,6 +27,18 @@ def squared_relative(predicted: _LogMs, measured: _LogMs, known: Bool[Tensor, "g
     # Clamped so that one wild prediction early in training cannot overflow.
     ratio = (predicted - measured).clamp(max=3.0).exp()
     return _mean_known((ratio - 1).square(), known)
+
+
+def between_platforms(
+    predicted: _LogMs, measured: _LogMs, known: Bool[Tensor, "graphs platforms"]
+) -> Float[Tensor, ""]:
+    """As :func:`log_huber`, of what a platform takes relative to the others that a network was measured on.
+
+    What is the same on all of them, a network as a whole too slow, counts nothing.
+    """
+    off = torch.where(known, predicted - measured, 0.0)
+    mean = off.sum(dim=1, keepdim=True) / known.sum(dim=1, keepdim=True).clamp(min=1)
+    return log_huber(off - mean, torch.zeros_like(off), known)
 
 
 def _mean_known(loss: _LogMs, known: Bool[Tensor, "graphs platforms"]) -> Float[Tensor, ""]:
