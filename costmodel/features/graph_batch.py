@@ -38,6 +38,19 @@ class DenseGraphBatch:
     node_mask: Bool[Tensor, "batch nodes"]
     relation_masks: Bool[Tensor, "batch relations nodes nodes"]
 
+    def __len__(self) -> int:
+        return len(self.op_types)
+
+    def __getitem__(self, graphs: Int[Tensor, " chosen"]) -> DenseGraphBatch:
+        """Some of the graphs, in that order, padded as they are."""
+        return DenseGraphBatch(
+            self.op_types[graphs],
+            self.tokens[graphs],
+            self.adjacency[graphs],
+            self.node_mask[graphs],
+            self.relation_masks[graphs],
+        )
+
 
 @dataclass(frozen=True)
 class GraphBatch:

@@ -1,5 +1,6 @@
 """NN-Former, one equation per module, and the latency model that stands on it."""
 
+from costmodel.model.accuracy_model import AccuracyModel
 from costmodel.model.asma import ASMA
 from costmodel.model.bgiffn import BGIFFN
 from costmodel.model.block import NNFormerBlock
@@ -9,6 +10,7 @@ from costmodel.model.readout import SumReadout
 
 __all__ = [
     "ASMA",
+    "AccuracyModel",
     "BGIFFN",
     "LatencyModel",
     "LatencyModelConfig",

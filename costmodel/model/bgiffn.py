@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal, TypeAlias
+
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
@@ -9,7 +11,10 @@ from torch.nn import functional
 
 from costmodel.errors import UsageError
 
-__all__ = ["BGIFFN"]
+__all__ = ["BGIFFN", "Directions"]
+
+Directions: TypeAlias = Literal["both", "children", "parents", "none"]
+"""Whom an operation hears from; an ablation leaves out one direction, or both."""
 
 
 class BGIFFN(nn.Module):
@@ -30,13 +35,15 @@ class BGIFFN(nn.Module):
     Args:
         dim: Width of the nodes' embeddings.
         ratio: Width of the hidden layer over ``dim``.
+        directions: Whom an operation hears from; the parameters are the same whoever it is.
 
     Raises:
         UsageError: The hidden layer is of odd width and cannot be halved.
     """
 
-    def __init__(self, dim: int, ratio: int = 4) -> None:
+    def __init__(self, dim: int, ratio: int = 4, directions: Directions = "both") -> None:
         super().__init__()
+        self.directions = directions
         hidden = ratio * dim
         if hidden % 2:
             raise UsageError(
@@ -64,6 +71,10 @@ class BGIFFN(nn.Module):
         return self._mixed(nodes, children, parents)
 
     def _mixed(self, nodes: Tensor, children: Tensor, parents: Tensor) -> Tensor:
+        if self.directions not in ("both", "children"):
+            children = torch.zeros_like(children)
+        if self.directions not in ("both", "parents"):
+            parents = torch.zeros_like(parents)
         heard = torch.cat([children, parents], dim=-1)
         mixed: Tensor = self.output(functional.gelu(self.own(nodes) + heard))
         return mixed

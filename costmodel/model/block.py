@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from costmodel.features.relations import Relation
 from costmodel.model.asma import ASMA
-from costmodel.model.bgiffn import BGIFFN
+from costmodel.model.bgiffn import BGIFFN, Directions
 
 __all__ = ["NNFormerBlock"]
 
@@ -32,6 +32,7 @@ class NNFormerBlock(nn.Module):
         dropout: Probability of dropping an attention weight, and an element of either branch.
         layer_scale: Initial value of the learned scales :math:`s` (1e-4 as published), or None for no scales.
         head_relations: The relation of each group of heads, see :class:`ASMA`.
+        ffn_directions: Whom the feed-forward network hears from, see :class:`BGIFFN`.
     """
 
     def __init__(
@@ -42,13 +43,14 @@ class NNFormerBlock(nn.Module):
         dropout: float = 0.0,
         layer_scale: float | None = None,
         head_relations: tuple[Relation, ...] = tuple(Relation),
+        ffn_directions: Directions = "both",
     ) -> None:
         super().__init__()
         self.attention_norm = nn.LayerNorm(dim)
         self.attention = ASMA(dim, heads, dropout, head_relations)
         self.attention_scale = _scale(dim, layer_scale)
         self.feed_forward_norm = nn.LayerNorm(dim)
-        self.feed_forward = BGIFFN(dim, ffn_ratio)
+        self.feed_forward = BGIFFN(dim, ffn_ratio, ffn_directions)
         self.feed_forward_scale = _scale(dim, layer_scale)
         self.dropout = nn.Dropout(dropout)
 

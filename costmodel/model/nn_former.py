@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from costmodel.features.graph_batch import DenseGraphBatch, GraphBatch
 from costmodel.features.relations import Relation
+from costmodel.model.bgiffn import Directions
 from costmodel.model.block import NNFormerBlock
 
 __all__ = ["NNFormer", "NNFormerConfig"]
@@ -20,7 +21,7 @@ class NNFormerConfig(BaseModel):
 
     Attributes:
         num_op_types: Operation types the model tells apart.
-        num_features: Numeric features of a node.
+        num_features: Numeric features of a node; 0 if its type is all there is to tell of it.
         dim: Width of the nodes' embeddings.
         depth: Number of blocks.
         heads: Attention heads, a multiple of the number of ``head_relations`` (four) that divides ``dim``.
@@ -28,12 +29,13 @@ class NNFormerConfig(BaseModel):
         dropout: Dropout probability in the blocks.
         layer_scale: Initial scale of the blocks' branches (1e-4 as published), or None for no scales.
         head_relations: The relation of each group of heads; the four of the paper unless told otherwise.
+        ffn_directions: Whom the feed-forward networks hear from; both, as published, unless told otherwise.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     num_op_types: PositiveInt
-    num_features: PositiveInt
+    num_features: NonNegativeInt
     dim: PositiveInt = 128
     depth: NonNegativeInt = 3
     heads: PositiveInt = 4
@@ -41,6 +43,7 @@ class NNFormerConfig(BaseModel):
     dropout: float = Field(default=0.05, ge=0, lt=1)
     layer_scale: PositiveFloat | None = 1e-4
     head_relations: tuple[Relation, ...] = Field(default=tuple(Relation), min_length=1)
+    ffn_directions: Directions = "both"
 
 
 class NNFormer(nn.Module):
@@ -66,12 +69,18 @@ class NNFormer(nn.Module):
     def __init__(self, config: NNFormerConfig) -> None:
         super().__init__()
         self.config = config
-        self.feature_embedding = nn.Linear(config.num_features, config.dim)
+        self.feature_embedding = nn.Linear(config.num_features, config.dim) if config.num_features else None
         self.op_type_embedding = nn.Embedding(config.num_op_types, config.dim)
         self.input_norm = nn.LayerNorm(config.dim)
         self.blocks = nn.ModuleList(
             NNFormerBlock(
-                config.dim, config.heads, config.ffn_ratio, config.dropout, config.layer_scale, config.head_relations
+                config.dim,
+                config.heads,
+                config.ffn_ratio,
+                config.dropout,
+                config.layer_scale,
+                config.head_relations,
+                config.ffn_directions,
             )
             for _ in range(config.depth)
         )
@@ -94,5 +103,8 @@ class NNFormer(nn.Module):
         return normed
 
     def _embedded(self, op_types: Int[Tensor, "*rows"], tokens: Float[Tensor, "*rows features"]) -> Tensor:
-        embedded: Tensor = self.input_norm(self.feature_embedding(tokens) + self.op_type_embedding(op_types))
-        return embedded
+        embedded: Tensor = self.op_type_embedding(op_types)
+        if self.feature_embedding is not None:
+            embedded = self.feature_embedding(tokens) + embedded
+        normed: Tensor = self.input_norm(embedded)
+        return normed
