@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from costmodel.lazy import lazy_names
 
 if TYPE_CHECKING:
+    from costmodel.accuracy_predictor import AccuracyPredictor, fit_accuracy
     from costmodel.errors import CostModelError
     from costmodel.platforms import Platform, PlatformRegistry
     from costmodel.prediction import OpPrediction, Prediction, PredictionFailure
@@ -24,6 +25,9 @@ __all__ = [
     "Prediction",
     "PredictionFailure",
     "Predictor",
+    # accuracies of architectures
+    "AccuracyPredictor",
+    "fit_accuracy",
     # platforms
     "Platform",
     "PlatformRegistry",
@@ -34,6 +38,7 @@ __all__ = [
 __getattr__, __dir__ = lazy_names(
     __name__,
     {
+        "AccuracyPredictor": "costmodel.accuracy_predictor",
         "CostModelError": "costmodel.errors",
         "OpPrediction": "costmodel.prediction",
         "Platform": "costmodel.platforms",
@@ -41,5 +46,6 @@ __getattr__, __dir__ = lazy_names(
         "Prediction": "costmodel.prediction",
         "PredictionFailure": "costmodel.prediction",
         "Predictor": "costmodel.predictor",
+        "fit_accuracy": "costmodel.accuracy_predictor",
     },
 )

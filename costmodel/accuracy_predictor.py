@@ -1,0 +1,204 @@
+"""From architectures to accuracies: what a search asks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from pydantic import BaseModel, ConfigDict, PositiveFloat, PositiveInt
+
+from costmodel.errors import DataError, UnknownNameError, WeightsError
+from costmodel.features.cell_batch import collate_cells
+from costmodel.model import AccuracyModel, NNFormerConfig
+from costmodel.pretrained.folder import CONFIG, SCHEMA_VERSION, WEIGHTS, parsed, read_document
+from costmodel.pretrained.members import restored_members, tensors_of
+from costmodel.spaces import SearchSpace, find_space
+from costmodel.training.accuracy_fit import AccuracyFitConfig, fit_accuracy_model, predict_accuracies
+
+__all__ = ["AccuracyConfig", "AccuracyPredictor", "fit_accuracy"]
+
+_MEMBER = "member"
+
+
+class AccuracyConfig(BaseModel):
+    """Sizes of an accuracy predictor, and how it is trained.
+
+    Attributes:
+        members: Models whose predictions are averaged, each from a seed of its own.
+        dim: Width of the embeddings.
+        depth: Number of blocks.
+        heads: Attention heads, a multiple of four.
+        ffn_ratio: Hidden width of the feed-forward networks over ``dim``.
+        dropout: In the blocks.
+        fit: How each member is trained.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    members: PositiveInt = 3
+    dim: PositiveInt = 96
+    depth: PositiveInt = 6
+    heads: PositiveInt = 4
+    ffn_ratio: PositiveInt = 4
+    dropout: float = 0.1
+    fit: AccuracyFitConfig = AccuracyFitConfig()
+
+    def trunk_for(self, space: SearchSpace) -> NNFormerConfig:
+        """The graph transformer of each member; the class token is an operation more."""
+        return NNFormerConfig(
+            num_op_types=len(space.operations) + 1,
+            num_features=0,
+            dim=self.dim,
+            depth=self.depth,
+            heads=self.heads,
+            ffn_ratio=self.ffn_ratio,
+            dropout=self.dropout,
+            layer_scale=None,
+        )
+
+
+class _Saved(BaseModel):
+    """What is kept beside the tensors."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    schema_version: int = SCHEMA_VERSION
+    space: str
+    operations: tuple[str, ...]
+    trunk: NNFormerConfig
+    members: PositiveInt
+    mean_percent: float
+    std_percent: PositiveFloat
+    provenance: dict[str, Any] = {}
+
+
+class AccuracyPredictor:
+    """Predicts how accurate networks of a search space will be, from their cells.
+
+    Made by :func:`fit_accuracy` or :meth:`from_pretrained`.
+    """
+
+    def __init__(self, space: SearchSpace, members: Sequence[AccuracyModel], saved: _Saved) -> None:
+        self.space = space
+        self._members = tuple(members)
+        self._saved = saved
+
+    def __repr__(self) -> str:
+        return f"AccuracyPredictor({self.space.name!r}, {len(self._members)} members)"
+
+    def predict(self, archs: Sequence[str]) -> Float[np.ndarray, "archs"]:
+        """Accuracy of each architecture, per cent, as the labels were measured.
+
+        Raises:
+            UsageError: A text is no architecture of the space.
+        """
+        return self._of_members(archs).mean(axis=0)
+
+    def spread(self, archs: Sequence[str]) -> Float[np.ndarray, "archs"]:
+        """Standard deviation between members, percentage points; how unsure they are of each other.
+
+        Raises:
+            UsageError: A text is no architecture of the space.
+        """
+        return self._of_members(archs).std(axis=0)
+
+    def _of_members(self, archs: Sequence[str]) -> Float[np.ndarray, "members archs"]:
+        if not archs:
+            return np.zeros((len(self._members), 0))
+        cells = collate_cells([self.space.cell_graph(arch) for arch in archs])
+        scores = torch.stack([predict_accuracies(member, cells) for member in self._members])
+        return self._saved.mean_percent + self._saved.std_percent * scores.double().numpy()
+
+    @classmethod
+    def from_pretrained(cls, folder: str | Path, space: SearchSpace | None = None) -> Self:
+        """Load what :meth:`save_pretrained` wrote.
+
+        Args:
+            folder: Where.
+            space: The search space, if it is not one of the package's.
+
+        Raises:
+            UnknownNameError: There is nothing, or no search space of its name.
+            WeightsError: The files are damaged, or of a space with other operations.
+        """
+        from safetensors import SafetensorError
+        from safetensors.torch import load_file
+
+        folder = Path(folder)
+        if not (folder / CONFIG).is_file():
+            raise UnknownNameError("accuracy weights", str(folder), (), f"Expected a folder that holds {CONFIG}.")
+        saved = parsed(_Saved, read_document(folder / CONFIG), folder / CONFIG)
+        space = find_space(saved.space) if space is None else space
+        if space.operations != saved.operations:
+            raise WeightsError(
+                f"{folder / CONFIG}: trained on {saved.space!r} with the operations {', '.join(saved.operations)}; "
+                f"{space.name!r} has {', '.join(space.operations)}. Train again with: costmodel.fit_accuracy"
+            )
+        try:
+            tensors = load_file(folder / WEIGHTS)
+            members = restored_members(tensors, _MEMBER, saved.members, lambda: AccuracyModel(saved.trunk))
+        except (OSError, SafetensorError, RuntimeError) as error:
+            reason = str(error).splitlines()[-1].strip()
+            raise WeightsError(f"{folder / WEIGHTS} cannot be used: {reason}; copy the whole folder again.") from error
+        return cls(space, members, saved)
+
+    def save_pretrained(self, folder: str | Path) -> None:
+        """Write the weights to a folder that :meth:`from_pretrained` reads."""
+        from safetensors.torch import save_file
+
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        save_file(tensors_of(self._members, _MEMBER), folder / WEIGHTS)
+        (folder / CONFIG).write_text(self._saved.model_dump_json(indent=1) + "\n")
+
+
+def fit_accuracy(
+    space: SearchSpace | str,
+    archs: Sequence[str],
+    accuracies_percent: Sequence[float] | Float[np.ndarray, "archs"],
+    config: AccuracyConfig | None = None,
+) -> AccuracyPredictor:
+    """Learn accuracies from a few trained architectures.
+
+    Args:
+        space: The search space, or the name of one of the package's.
+        archs: Architectures that were trained.
+        accuracies_percent: Their accuracies, per cent.
+        config: Sizes and training.
+
+    Raises:
+        DataError: Fewer than two architectures, not an accuracy for each, or accuracies that are all the same.
+        UnknownNameError: There is no search space of that name.
+        UsageError: A text is no architecture of the space.
+    """
+    space = find_space(space) if isinstance(space, str) else space
+    config = config or AccuracyConfig()
+    labels = np.asarray(accuracies_percent, dtype=np.float64)
+    if len(archs) < 2 or labels.shape != (len(archs),) or not np.isfinite(labels).all() or labels.std() == 0:
+        raise DataError(
+            f"expected a finite accuracy for each of at least two architectures, and not all the same; got "
+            f"{labels.size} accuracies of {len(archs)} architectures. Train some more networks."
+        )
+    mean, std = float(labels.mean()), float(labels.std())
+    cells = collate_cells([space.cell_graph(arch) for arch in archs])
+    targets = torch.tensor((labels - mean) / std, dtype=torch.float32)
+    trunk = config.trunk_for(space)
+    members = []
+    for index in range(config.members):
+        fit = config.fit.model_copy(update={"seed": config.fit.seed + index})
+        torch.manual_seed(fit.seed)
+        members.append(fit_accuracy_model(AccuracyModel(trunk), cells, targets, fit))
+    saved = _Saved(
+        space=space.name,
+        operations=space.operations,
+        trunk=trunk,
+        members=config.members,
+        mean_percent=mean,
+        std_percent=std,
+        provenance={"architectures": len(archs), "fit": config.fit.model_dump()},
+    )
+    return AccuracyPredictor(space, members, saved)
