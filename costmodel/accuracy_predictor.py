@@ -40,8 +40,8 @@ class AccuracyConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     members: PositiveInt = 3
-    dim: PositiveInt = 96
-    depth: PositiveInt = 6
+    dim: PositiveInt = 64
+    depth: PositiveInt = 4
     heads: PositiveInt = 4
     ffn_ratio: PositiveInt = 4
     dropout: float = 0.1

@@ -38,9 +38,9 @@ class AccuracyFitConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    steps: int = Field(default=1500, ge=1)
+    steps: int = Field(default=400, ge=1)
     cells_per_step: int = Field(default=128, ge=2)
-    learning_rate: float = Field(default=5e-4, gt=0)
+    learning_rate: float = Field(default=1e-3, gt=0)
     weight_decay: float = Field(default=0.01, ge=0)
     warmup: float = Field(default=0.1, ge=0, lt=1)
     clip_norm: float = Field(default=5.0, gt=0)

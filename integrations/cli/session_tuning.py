@@ -11,11 +11,9 @@ import typer
 
 from costmodel.calibration.cli.running import TimeLimitOption
 from costmodel.cli.options import (
-    DEFAULT_WEIGHTS,
     BatchOption,
     FormatOption,
     ShapeOption,
-    WeightsOption,
     parse_shapes,
 )
 from costmodel.cli.output import Format, Output, Report
@@ -102,7 +100,16 @@ def tune(
     time_limit: TimeLimitOption = 120.0,
     shape: ShapeOption = None,
     batch: BatchOption = None,
-    weights: WeightsOption = DEFAULT_WEIGHTS,
+    weights: Annotated[
+        str | None,
+        typer.Option(
+            "--weights",
+            "-w",
+            metavar="NAME_OR_DIR",
+            help="Weights to rank by: a name or a folder.  "
+            "[default: nnformer-ort if it knows the platform, else nnformer-base]",
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of random inputs.")] = 0,
     form: FormatOption = Format.TABLE,
 ) -> None:
@@ -111,6 +118,7 @@ def tune(
     from costmodel.integrations.onnxruntime.feeds import load_feeds
     from costmodel.integrations.onnxruntime.gains import Gains
     from costmodel.integrations.onnxruntime.session_config import parse_session_config
+    from costmodel.integrations.onnxruntime.shipped_predictor import shipped_predictor
     from costmodel.integrations.onnxruntime.tuning import tune as run_tuning
     from costmodel.predictor import Predictor
 
@@ -122,7 +130,7 @@ def tune(
         session_config=parse_session_config(session_config or []),
     )
     target = folder or Path("tuned", model.stem)
-    predictor = Predictor.from_pretrained(weights)
+    predictor = Predictor.from_pretrained(weights) if weights else shipped_predictor(platform)
     if platform is not None:
         predictor, platform = _known(predictor, platform)
     with _status() as on_step:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from costmodel.graph import load_graph
 from costmodel.integrations.onnxruntime.gains import Gains
 from costmodel.integrations.onnxruntime.ranking import rank_variants
+from costmodel.integrations.onnxruntime.shipped_predictor import shipped_predictor
 from costmodel.integrations.onnxruntime.variant import CPU_PROVIDER, Variant
 from costmodel.predictor import Predictor
 
@@ -37,7 +38,7 @@ def provider_selector(
 
     Args:
         model: An ONNX file; its weights are not needed.
-        predictor: What predicts; ``None`` for the one that comes with the package.
+        predictor: What predicts; ``None`` for :func:`~.shipped_predictor.shipped_predictor`.
         platform: The platform of the default session, where the predictor knows it under another name than
             :func:`~.variant.default_platform_here`.
         gains: For the variants that the predictor does not know; ``None`` for those that come with the package.
@@ -48,7 +49,7 @@ def provider_selector(
         UnknownNameError: There is no platform of that name.
     """
     graph = load_graph(model, **reading)
-    predictor = predictor or Predictor.from_pretrained()
+    predictor = predictor or shipped_predictor(platform)
     if platform is not None:
         predictor.platforms.find(platform)  # onnxruntime would tell of the error in words of its own
 

@@ -9,6 +9,7 @@ from math import inf
 
 from costmodel.graph import OpGraph
 from costmodel.integrations.onnxruntime.gains import Gains, shipped_gains
+from costmodel.integrations.onnxruntime.shipped_predictor import shipped_predictor
 from costmodel.integrations.onnxruntime.variant import DEFAULT_VARIANT, Variant, default_platform_here
 from costmodel.prediction import Prediction
 from costmodel.predictor import Predictor
@@ -102,7 +103,7 @@ def rank_variants(
     Args:
         graph: The network in fp32.
         variants: What to rank.
-        predictor: What predicts; ``None`` for the one that comes with the package.
+        predictor: What predicts; ``None`` for :func:`~.shipped_predictor.shipped_predictor`.
         platform: The platform of the default session, where the predictor knows it under another name than
             :func:`~.variant.default_platform_here`.
         gains: For the variants that the predictor does not know; ``None`` for those that come with the package.
@@ -112,7 +113,7 @@ def rank_variants(
         UnsupportedModelError: There is nothing in the network to predict.
         MissingDependencyError: No flavour of onnxruntime is installed.
     """
-    predictor = predictor or Predictor.from_pretrained()
+    predictor = predictor or shipped_predictor(platform)
     default_platform = predictor.platforms.find(platform).name if platform else default_platform_here()
     estimates = estimate_variants(variants, graph, predictor, default_platform, gains or shipped_gains())
     return Ranking(default_platform, ranked(variants, estimates))

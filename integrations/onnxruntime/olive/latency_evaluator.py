@@ -16,6 +16,7 @@ from costmodel.graph import load_graph
 from costmodel.integrations.onnxruntime.gains import Gains
 from costmodel.integrations.onnxruntime.olive.variant_of_model import variant_of
 from costmodel.integrations.onnxruntime.ranking import Estimate, rank_variants
+from costmodel.integrations.onnxruntime.shipped_predictor import shipped_predictor
 from costmodel.integrations.onnxruntime.variant import Variant
 from costmodel.predictor import Predictor
 
@@ -57,7 +58,7 @@ class CostModelLatency(OliveEvaluator):  # type: ignore[misc]  # Olive has no ty
         super().__init__(**settings)
         self._reference = reference
         self._platform = platform
-        self._predictor = Predictor.from_pretrained(weights) if weights else Predictor.from_pretrained()
+        self._predictor = Predictor.from_pretrained(weights) if weights else shipped_predictor(platform)
         self._gains = Gains.load(Path(gains)) if gains else None
         self._batch = batch
 
