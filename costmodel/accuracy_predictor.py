@@ -96,7 +96,8 @@ class AccuracyPredictor:
         Raises:
             UsageError: A text is no architecture of the space.
         """
-        return self._of_members(archs).mean(axis=0)
+        mean: Float[np.ndarray, "archs"] = self._of_members(archs).mean(axis=0)
+        return mean
 
     def spread(self, archs: Sequence[str]) -> Float[np.ndarray, "archs"]:
         """Standard deviation between members, percentage points; how unsure they are of each other.
@@ -104,7 +105,8 @@ class AccuracyPredictor:
         Raises:
             UsageError: A text is no architecture of the space.
         """
-        return self._of_members(archs).std(axis=0)
+        deviation: Float[np.ndarray, "archs"] = self._of_members(archs).std(axis=0)
+        return deviation
 
     def _of_members(self, archs: Sequence[str]) -> Float[np.ndarray, "members archs"]:
         if not archs:

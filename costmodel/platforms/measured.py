@@ -36,8 +36,14 @@ def platform_slug(name: str) -> str:
     return re.sub(r"[^a-z0-9.]+", "-", name.lower()).strip("-.")
 
 
+_SCHEME = re.compile(r"(?P<device>.+?)-(?P<runtime>(?:ort|pt)\d+(?:\.\d+)*)-(?P<precision>.+?)(?:-(?P<threads>\d+)t)?")
+"""How names are made of what a platform is, e.g. ``xeon-8488c-ort1.32-fp32-1t``."""
+
+
 def named_platform(name: str) -> Platform:
     """A platform of which only the name is known, such as one in a table of measurements.
+
+    A name of the form device-runtime-precision(-threads) says what it is; of others only the name is known.
 
     Raises:
         DataError: The name has no letter or digit to make a platform name of.
@@ -46,12 +52,14 @@ def named_platform(name: str) -> Platform:
     if not slug:
         raise DataError(f"{name!r} is no platform name: it needs at least one letter or digit.")
     kind = PlatformKind.GPU if re.search(r"gpu|cuda|rtx|gtx|\d+ti", slug) else PlatformKind.CPU
+    parts = _SCHEME.fullmatch(slug)
     return Platform(
         name=slug,
-        device=slug,
+        device=parts["device"] if parts else slug,
         kind=kind,
-        runtime="unknown",
-        precision="unknown",
+        runtime=parts["runtime"] if parts else "unknown",
+        precision=parts["precision"] if parts else "unknown",
+        threads=int(parts["threads"]) if parts and parts["threads"] else None,
         aliases=() if slug == name else (name,),
         source="a table of measurements",
     )

@@ -58,7 +58,8 @@ class SearchSpaceConformance:
 
     def test_cells_tell_architectures_apart(self) -> None:
         """Those that differ in their canonical form differ in their cells."""
-        space, forms = self.make_space(), {}
+        space = self.make_space()
+        forms: dict[object, str] = {}
         for arch in self.drawn():
             cell = space.cell_graph(arch)
             form = (tuple(cell.operations.tolist()), tuple(map(tuple, cell.edges.tolist())))
@@ -85,7 +86,7 @@ class SearchSpaceConformance:
 
         space, arch = self.make_space(), self.drawn()[0]
         graph = space.op_graph(arch)
-        images = torch.zeros(graph.values[graph.inputs[0]].shape)
+        images = torch.zeros(graph.values[graph.inputs[0]].shape or ())
         read = load_graph(space.module(arch).eval(), example_inputs=(images,))
         ours, theirs = total_cost(graph), total_cost(read)
         np.testing.assert_allclose(ours.flops, theirs.flops, rtol=0.02)

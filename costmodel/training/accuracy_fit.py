@@ -98,7 +98,7 @@ def fit_accuracy_model(
 def predict_accuracies(model: AccuracyModel, cells: DenseGraphBatch) -> Float[Tensor, " cells"]:
     """What a trained model says of each cell, standardised as its labels were."""
     model.eval()
-    parts = torch.arange(len(cells)).split(_CELLS_A_FORWARD)
+    parts = torch.split(torch.arange(len(cells)), _CELLS_A_FORWARD)
     return torch.cat([model(cells[rows]) for rows in parts])
 
 

@@ -16,7 +16,7 @@ from costmodel.errors import UsageError
 
 __all__ = ["GraphState", "changed_nodes", "neighbourhood", "window_graph"]
 
-_Call = tuple[Any, tuple[Any, ...], Mapping[str, Any]]
+_Call = tuple[Any, tuple[Any, ...], dict[str, Any]]
 
 
 @dataclass(frozen=True)
