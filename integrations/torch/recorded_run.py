@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import fx, nn
-from torch.fx import traceback as fx_traceback
 from torch.fx.experimental.proxy_tensor import make_fx
 from torch.utils import _pytree as pytree
 
 from costmodel.errors import UnsupportedModelError
+from costmodel.graph.torch import recorded_paths
 from costmodel.integrations.torch.evaluation_mode import evaluation_mode
 
 __all__ = ["recorded_run"]
@@ -46,7 +45,7 @@ def recorded_run(
         return module(*args, **kwargs)
 
     try:
-        with evaluation_mode(module), _recorded_paths(module, running):
+        with evaluation_mode(module), recorded_paths(module, running):
             recorded = make_fx(forward, _error_on_data_dependent_ops=False)(*tensors)
     except Exception as error:
         place = f" in the module {running[-1]!r}" if running and running[-1] else ""
@@ -64,37 +63,3 @@ def _drop_numbers(graph: fx.Graph) -> None:
     for node in reversed(graph.nodes):
         if node.op == "call_function" and "val" not in node.meta and not node.users:
             graph.erase_node(node)
-
-
-@contextmanager
-def _recorded_paths(module: nn.Module, running: list[str]) -> Iterator[None]:
-    """While the context lasts, nodes are told the module they come from.
-
-    Args:
-        module: The module that is run.
-        running: Where the paths of the modules at work are kept, the innermost last.  After an error it stays so.
-    """
-    with fx_traceback.preserve_node_meta(), ExitStack() as hooks:
-        for path, part in module.named_modules():
-            hooks.callback(part.register_forward_pre_hook(_entering(path, running)).remove)
-            hooks.callback(part.register_forward_hook(_leaving(running)).remove)
-        yield
-
-
-def _entering(path: str, running: list[str]) -> Callable[..., None]:
-    def enter(part: nn.Module, arguments: object) -> None:
-        del arguments
-        running.append(path)
-        fx_traceback.current_meta["nn_module_stack"] = {path: (path, type(part))}
-
-    return enter
-
-
-def _leaving(running: list[str]) -> Callable[..., None]:
-    def leave(part: nn.Module, arguments: object, result: object) -> None:
-        del part, arguments, result
-        running.pop()
-        path = running[-1] if running else ""
-        fx_traceback.current_meta["nn_module_stack"] = {path: (path, nn.Module)}
-
-    return leave

@@ -1,9 +1,10 @@
-"""A torch model → :class:`~costmodel.graph.OpGraph`, by way of ``torch.export``."""
+"""A torch model → :class:`~costmodel.graph.OpGraph`, by a run on fake tensors or by ``torch.export``."""
 
 from __future__ import annotations
 
 import contextlib
 import io
+import logging
 import operator
 import traceback
 import warnings
@@ -21,9 +22,13 @@ from torch.utils import _pytree as pytree
 from costmodel.errors import UnsupportedModelError, UsageError
 from costmodel.graph.op_graph import OpGraph, ValueKind
 from costmodel.graph.torch import aten
+from costmodel.graph.torch.fake_run import from_fake_run
 from costmodel.graph.torch.fx_reader import from_fx
+from costmodel.graph.torch.inference_mode import inference_mode
 
 __all__ = ["from_torch", "is_traced", "stand_in"]
+
+logger = logging.getLogger(__name__)
 
 
 def from_torch(
@@ -64,7 +69,18 @@ def from_torch(
             f"{name} needs example inputs: without them the shapes of its tensors are unknown. Expected tensors for "
             "its forward, got none. Try: from_torch(model, torch.zeros(1, 3, 224, 224))."
         )
-    return _from_program(_exported(model, positional, dict(kwargs or {}), name), name)
+    device = next((tensor.device for tensor in model.state_dict().values()), None)
+    keywords = dict(kwargs or {})
+    if device is not None:
+        positional, keywords = pytree.tree_map_only(
+            torch.Tensor, lambda tensor: stand_in(tensor, device), (positional, keywords)
+        )
+    try:
+        with _quiet():
+            return from_fake_run(model, positional, keywords, name)
+    except Exception as error:  # whatever the module raises; torch.export does more, and says more if it fails too
+        logger.debug("%s is left to torch.export: %s", name, error)
+    return _from_program(_exported(model, positional, keywords, name), name)
 
 
 def _from_program(program: ExportedProgram, name: str) -> OpGraph:
@@ -129,13 +145,8 @@ def _is_glue(node: fx.Node) -> bool:
 
 
 def _exported(model: nn.Module, positional: tuple[Any, ...], keywords: dict[str, Any], name: str) -> ExportedProgram:
-    device = next((tensor.device for tensor in model.state_dict().values()), None)
-    if device is not None:
-        positional, keywords = pytree.tree_map_only(
-            torch.Tensor, lambda tensor: stand_in(tensor, device), (positional, keywords)
-        )
     try:
-        with _inference(model), _quiet():
+        with inference_mode(model), _quiet():
             return torch.export.export(model, positional, keywords, strict=False)
     except Exception as error:
         reason = str(error).strip().split("\n")[0] or type(error).__name__
@@ -150,22 +161,6 @@ def stand_in(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
     if type(tensor) is torch.Tensor and tensor.device == device:
         return tensor
     return torch.empty(tensor.shape, dtype=tensor.dtype, device=device)
-
-
-@contextlib.contextmanager
-def _inference(model: nn.Module) -> Iterator[None]:
-    """The module in evaluation mode and, as the fast paths hide their parts, multi-head attention without them."""
-    training = {module: module.training for module in model.modules()}
-    fast = torch.backends.mha.get_fastpath_enabled()
-    model.eval()
-    torch.backends.mha.set_fastpath_enabled(False)
-    try:
-        with torch.no_grad():
-            yield
-    finally:
-        torch.backends.mha.set_fastpath_enabled(fast)
-        for module, flag in training.items():
-            module.training = flag
 
 
 @contextlib.contextmanager
