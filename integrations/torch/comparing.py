@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from costmodel.integrations.torch.comparison import Comparison
+from costmodel.integrations.torch.default_predictor import default_predictor
 from costmodel.integrations.torch.network_profile import Profile
 from costmodel.integrations.torch.profiling import profile
 from costmodel.predictor import Model, Predictor
@@ -41,7 +42,7 @@ def compare(
         CostModelError: A model cannot be profiled.
     """
     if predictor is None and not (isinstance(before, Profile) and isinstance(after, Profile)):
-        predictor = Predictor.from_pretrained()
+        predictor = default_predictor()
 
     def profiled(model: Model | Profile) -> Profile:
         if isinstance(model, Profile):

@@ -10,6 +10,7 @@ from torch import fx
 from torch.fx.passes.infra.pass_base import PassBase, PassResult
 
 from costmodel.graph.torch import is_traced
+from costmodel.integrations.torch.default_predictor import default_predictor
 from costmodel.integrations.torch.network_profile import Profile
 from costmodel.integrations.torch.profiling import profile
 from costmodel.integrations.torch.retracing import retraced
@@ -44,7 +45,7 @@ class LatencyPass(PassBase):
     ) -> None:
         self._inputs = (example_inputs,) if isinstance(example_inputs, torch.Tensor) else tuple(example_inputs)
         self._platform = platform
-        self._predictor = Predictor.from_pretrained() if predictor is None else predictor
+        self._predictor = default_predictor() if predictor is None else predictor
 
     def call(self, graph_module: fx.GraphModule) -> PassResult:
         """Annotate ``graph_module``, whose graph stays as it is.

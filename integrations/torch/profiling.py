@@ -13,6 +13,7 @@ from jaxtyping import Float
 from costmodel.features import build_features
 from costmodel.features.cost_term import CostTerm
 from costmodel.graph import OpGraph
+from costmodel.integrations.torch.default_predictor import default_predictor
 from costmodel.integrations.torch.network_profile import Profile
 from costmodel.integrations.torch.reading import read_model
 from costmodel.integrations.torch.rows import OperationRow
@@ -54,7 +55,7 @@ def profile(
         UsageError: The arguments do not go with this kind of model.
         UnsupportedModelError: The model can neither be traced nor run, or holds nothing that takes time.
     """
-    predictor = Predictor.from_pretrained() if predictor is None else predictor
+    predictor = default_predictor() if predictor is None else predictor
     patterns = [platform] if isinstance(platform, str) else platform or list(predictor.platforms)
     names = dict.fromkeys(found.name for pattern in patterns for found in predictor.platforms.resolve(pattern))
     return profile_graph(read_model(model, example_inputs, kwargs, batch), list(names), predictor)

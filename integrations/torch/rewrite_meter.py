@@ -12,6 +12,7 @@ from costmodel.errors import UsageError
 from costmodel.graph import load_graph
 from costmodel.graph.passes import simplify
 from costmodel.graph.torch import from_fx, is_traced
+from costmodel.integrations.torch.default_predictor import default_predictor
 from costmodel.integrations.torch.graph_part import GraphPart
 from costmodel.integrations.torch.graph_window import GraphState, changed_nodes, neighbourhood, window_graph
 from costmodel.predictor import Predictor
@@ -53,7 +54,7 @@ class RewriteMeter:
                 "torch.fx.experimental.proxy_tensor.make_fx(graph_module, tracing_mode='fake')(*example_inputs)."
             )
         self.graph_module = graph_module
-        self._predictor = Predictor.from_pretrained() if predictor is None else predictor
+        self._predictor = default_predictor() if predictor is None else predictor
         self._member = replace(self._predictor.bundle, members=self._predictor.bundle.members[:1])
         self.platform = self._predictor.platforms.find(platform).name
         self._whole = self._read()

@@ -103,9 +103,9 @@ def test_it_is_the_graph_of_an_export(same_graph, module, example):
 
 
 def test_inputs_go_by_the_names_of_parameters(same_graph):
-    x = torch.zeros(2)
+    first, relu, rest, mask, more = (torch.zeros(2) for _ in range(5))
 
-    graph = same_graph(Inputs(), x, [x.double()], x, mask={"of": x}, more=x)
+    graph = same_graph(Inputs(), first, [relu.double()], rest, mask={"of": mask}, more=more)
 
     assert graph.inputs == ("first", "relu_0", "rest_0", "mask_of", "more")
 

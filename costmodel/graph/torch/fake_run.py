@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 from torch import fx, nn
+from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.fx.experimental.proxy_tensor import make_fx
 from torch.utils import _pytree as pytree
 
@@ -51,9 +52,13 @@ def from_fake_run(model: nn.Module, positional: tuple[Any, ...], keywords: dict[
         args, kwargs = pytree.tree_unflatten(leaves, structure)
         return torch.func.functional_call(model, held, args, kwargs)
 
-    with inference_mode(model), _unchanged(model), recorded_paths(model):
-        trace = make_fx(forward, tracing_mode="fake", pre_dispatch=True, _allow_non_fake_inputs=True)
-        traced = trace(*weights.values(), *tensors)
+    fake = FakeTensorMode(allow_non_fake_inputs=True)
+    with inference_mode(model), _unchanged(model), recorded_paths(model), fake:
+        stand_ins = [
+            torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device=tensor.device)
+            for tensor in (*weights.values(), *tensors)
+        ]
+        traced = make_fx(forward, pre_dispatch=True, _allow_non_fake_inputs=True)(*stand_ins)
     _check_operators(traced.graph)
     return _read(traced, model, weights, _input_names(model, positional, keywords), name)
 
