@@ -39,8 +39,8 @@ def profile(
 ) -> Profile:
     """Predict what each module, operator and operation of a model takes on platforms, without running it.
 
-    A module is traced on fake tensors, by ``torch.export`` where it looks at its data.  One that this cannot trace is run
-    once, here, to see what it calls; a warning is logged.
+    A module is traced on fake tensors, by ``torch.export`` where it looks at its data.  One that this cannot trace is
+    run once, here, to see what it calls; a warning is logged.
 
     Args:
         model: A torch module, an exported program, an ``fx.GraphModule``, or an ONNX file.
