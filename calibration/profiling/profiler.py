@@ -13,9 +13,9 @@ from costmodel.calibration.child import Child
 from costmodel.calibration.measurers.onnxruntime import OnnxRuntimeMeasurer
 from costmodel.calibration.profiling.events import ProfiledRuns, read_events
 from costmodel.calibration.profiling.kernel_nodes import KernelNodes, name_nodes
-from costmodel.calibration.profiling.model_profile import KernelTime, ModelProfile
 from costmodel.calibration.shapes import fix_batch
 from costmodel.calibration.sources import ModelSource
+from costmodel.data.model_profile import KernelTime, ModelProfile
 from costmodel.errors import CostModelError, MeasurementError
 from costmodel.platforms.environment import default_platform_name
 

@@ -19,6 +19,7 @@ from costmodel.errors import WeightsError
 from costmodel.features.graph_batch import GraphBatch, collate
 from costmodel.features.relations import Relations
 from costmodel.model.latency_model import LatencyModel
+from costmodel.training.kernel_shares import KernelShares, kernel_share_loss
 from costmodel.training.losses import LOSSES, LossName, between_platforms
 from costmodel.training.metrics import mape_percent
 from costmodel.training.prior_fit import fit_rates
@@ -46,6 +47,7 @@ class FitConfig(BaseModel):
         loss: Which loss.
         between_platforms: Weight of a loss on what platforms take relative to each other, for weights that are to
             choose between them.
+        kernel_shares: Weight of a loss on which part of a network's time each operation takes, where that was profiled.
         seed: Of the order of graphs, dropout and hidden types.
     """
 
@@ -62,6 +64,7 @@ class FitConfig(BaseModel):
     average_decay: float = Field(default=0.998, ge=0, lt=1)
     loss: LossName = "log_huber"
     between_platforms: float = Field(default=0.0, ge=0)
+    kernel_shares: float = Field(default=0.0, ge=0)
     seed: int = 0
 
 
@@ -190,6 +193,8 @@ class _Trainer:
         loss = self.loss(*compared)
         if self.config.between_platforms:
             loss = loss + self.config.between_platforms * between_platforms(*compared)
+        if self.config.kernel_shares:
+            loss = loss + self.config.kernel_shares * kernel_share_loss(output.op_ms, self._profiled(rows))
         self._schedule()
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]  # torch's own gap
@@ -198,6 +203,15 @@ class _Trainer:
         self.step += 1
         self._update_average()
         return float(loss.detach())
+
+    def _profiled(self, rows: np.ndarray) -> Iterator[tuple[int, int, KernelShares]]:
+        """What is known of the operations of a batch, see :func:`kernel_share_loss`."""
+        start = 0
+        for row in rows.tolist():
+            for column in range(len(self.train.platforms)):
+                if (row, column) in self.train.kernel_shares:
+                    yield start, column, self.train.kernel_shares[row, column]
+            start += len(self.train.features[row])
 
     def _schedule(self) -> None:
         total = self.steps_an_epoch * self.config.epochs

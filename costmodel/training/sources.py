@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from costmodel.data.dataset import Dataset
 from costmodel.data.graph_store import GraphStore
 from costmodel.data.latency_table import TableRow, read_latency_table
+from costmodel.data.model_profile import read_profiles
 from costmodel.data.timm_benchmark import (
     architecture_family,
     is_mislabelled,
@@ -25,6 +26,7 @@ from costmodel.errors import DataError
 from costmodel.features import GraphFeatures, build_features
 from costmodel.graph import OpGraph, load_graph
 from costmodel.platforms import Platform, measured_platform, named_platform, timm_platform
+from costmodel.training.kernel_shares import KernelShares
 from costmodel.training.training_set import TrainingSet
 
 __all__ = ["DatasetSource", "MeasuredNetwork", "Source", "TableSource", "TimmSource", "gather"]
@@ -41,6 +43,7 @@ class MeasuredNetwork:
         batch: Images a run.
         latency_ms: Milliseconds a run.
         read: Reads the network; called once for all its measurements.
+        node_ms: Milliseconds of the kernels of each of its nodes, where it was profiled.
     """
 
     network: str
@@ -49,6 +52,7 @@ class MeasuredNetwork:
     batch: int
     latency_ms: float
     read: Callable[[], OpGraph]
+    node_ms: Mapping[str, float] = field(default_factory=dict)
 
 
 class _Source(BaseModel, ABC):
@@ -127,19 +131,25 @@ class TableSource(_Source):
         path: The table.
         graphs: Folder of graphs, :class:`~costmodel.data.GraphStore`, that ``model`` is a key of; without it, ``model``
             is the path of an ONNX file, taken from the table's folder.
+        profiles: Folder of profiles as ``costmodel measure --profile`` writes them, of some of the table's rows; they
+            are learned from where ``fit.kernel_shares`` says so.
     """
 
     kind: Literal["table"] = "table"
     graphs: Path | None = None
+    profiles: Path | None = None
 
     def relative_to(self, folder: Path) -> Self:
         """The same source, its paths taken from ``folder`` unless absolute."""
-        graphs = None if self.graphs is None else folder / self.graphs
-        return super().relative_to(folder).model_copy(update={"graphs": graphs})
+        folders = {"graphs": self.graphs, "profiles": self.profiles}
+        taken = {name: None if path is None else folder / path for name, path in folders.items()}
+        return super().relative_to(folder).model_copy(update=taken)
 
     def measurements(self) -> Iterator[MeasuredNetwork]:
         """Every row of the table."""
         first_batch: dict[str, int] = {}
+        profiles = [] if self.profiles is None else read_profiles(self.profiles)
+        node_ms = {(profile.model, profile.platform): dict(profile.by_node()) for profile in profiles}
         for row in read_latency_table(self.path, needs_platform=True):
             batch = row.batch or 1
             is_first = first_batch.setdefault(row.model, batch) == batch
@@ -150,12 +160,28 @@ class TableSource(_Source):
                 batch=batch,
                 latency_ms=row.latency_ms,
                 read=self._reader(row),
+                node_ms=node_ms.get((Path(row.model).stem, row.platform), {}),
             )
 
     def _reader(self, row: TableRow) -> Callable[[], OpGraph]:
         if self.graphs is None:
             return lambda: load_graph(row.file)
         return partial(GraphStore(self.graphs).read, row.model)
+
+
+@dataclass(frozen=True, slots=True)
+class _Network:
+    """A network that was read: its features, and which of the model's nodes each row stands for."""
+
+    family: str
+    features: GraphFeatures
+    sources: tuple[tuple[str, ...], ...]
+
+    @classmethod
+    def of(cls, item: MeasuredNetwork) -> _Network:
+        graph = item.read()
+        features = build_features(graph)
+        return cls(item.family, features, tuple(graph.ops[index].sources for index in features.op_index))
 
 
 Source = Annotated[TimmSource | DatasetSource | TableSource, Field(discriminator="kind")]
@@ -169,15 +195,20 @@ def gather(sources: Sequence[Source]) -> tuple[TrainingSet, tuple[Platform, ...]
     Raises:
         DataError: There is nothing to train on.
     """
-    networks: dict[str, tuple[str, GraphFeatures]] = {}
+    networks: dict[str, _Network] = {}
     platforms: dict[str, Platform] = {}
     cells: dict[tuple[str, str], tuple[float, int]] = {}
+    profiled: dict[tuple[str, str], KernelShares] = {}
     for source in sources:
         for item in source.measurements():
             if item.network not in networks:
-                networks[item.network] = (item.family, build_features(item.read()))
+                networks[item.network] = _Network.of(item)
             platforms.setdefault(item.platform.name, item.platform)
             cells.setdefault((item.network, item.platform.name), (item.latency_ms, item.batch))
+            network = networks[item.network]
+            shares = KernelShares.of_times(item.node_ms, network.features, network.sources) if item.node_ms else None
+            if shares is not None:
+                profiled.setdefault((item.network, item.platform.name), shares)
     if not cells:
         raise DataError("no measured network in any source; check the paths, and that graphs were made.")
     latency_ms = np.full((len(networks), len(platforms)), np.nan)
@@ -189,10 +220,11 @@ def gather(sources: Sequence[Source]) -> tuple[TrainingSet, tuple[Platform, ...]
         latency_ms[place], batch[place] = milliseconds, images
     data = TrainingSet(
         names=tuple(networks),
-        families=tuple(family for family, _ in networks.values()),
-        features=tuple(features for _, features in networks.values()),
+        families=tuple(network.family for network in networks.values()),
+        features=tuple(network.features for network in networks.values()),
         platforms=tuple(platforms),
         latency_ms=latency_ms,
         batch=batch,
+        kernel_shares={(rows[network], columns[platform]): shares for (network, platform), shares in profiled.items()},
     )
     return data, tuple(platforms.values())

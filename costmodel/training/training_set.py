@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from jaxtyping import Float
@@ -11,6 +11,7 @@ from jaxtyping import Float
 from costmodel.errors import DataError
 from costmodel.features.graph_features import GraphFeatures
 from costmodel.features.work import kernel_totals
+from costmodel.training.kernel_shares import KernelShares
 
 __all__ = ["TrainingSet"]
 
@@ -26,6 +27,7 @@ class TrainingSet:
         platforms: Name of each column of the label table.
         latency_ms: Measured latency of a batch, milliseconds.
         batch: Batch size of each measurement; anything where ``latency_ms`` is NaN.
+        kernel_shares: Where the time of a network (row) on a platform (column) went, where it was profiled.
     """
 
     names: tuple[str, ...]
@@ -34,6 +36,7 @@ class TrainingSet:
     platforms: tuple[str, ...]
     latency_ms: Float[np.ndarray, "graphs platforms"]
     batch: Float[np.ndarray, "graphs platforms"]
+    kernel_shares: Mapping[tuple[int, int], KernelShares] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         shape = (len(self.names), len(self.platforms))
@@ -59,6 +62,12 @@ class TrainingSet:
             self.platforms,
             self.latency_ms[index],
             self.batch[index],
+            {
+                (place, column): self.kernel_shares[row, column]
+                for place, row in enumerate(index)
+                for column in range(len(self.platforms))
+                if (row, column) in self.kernel_shares
+            },
         )
 
     def on_platforms(self, platforms: Sequence[str]) -> TrainingSet:
@@ -69,7 +78,15 @@ class TrainingSet:
         """
         columns = [self.platforms.index(name) for name in platforms]
         return replace(
-            self, platforms=tuple(platforms), latency_ms=self.latency_ms[:, columns], batch=self.batch[:, columns]
+            self,
+            platforms=tuple(platforms),
+            latency_ms=self.latency_ms[:, columns],
+            batch=self.batch[:, columns],
+            kernel_shares={
+                (row, columns.index(column)): shares
+                for (row, column), shares in self.kernel_shares.items()
+                if column in columns
+            },
         )
 
     def family_folds(self, folds: int, seed: int) -> list[np.ndarray]:

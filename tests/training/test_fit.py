@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from importlib import import_module
 
 import numpy as np
@@ -14,6 +15,7 @@ from costmodel.features.kernel_class import KernelClass
 from costmodel.graph import VOCABULARY
 from costmodel.model import LatencyModel, LatencyModelConfig, NNFormerConfig
 from costmodel.training import FitConfig, TrainingSet, cross_fit, fit, mape_percent, predict_log_ms
+from costmodel.training.kernel_shares import KernelShares, kernel_share_loss
 from costmodel.training.prior_fit import fit_rates, prior_ms
 
 
@@ -153,3 +155,24 @@ def test_a_label_that_is_no_latency_is_refused():
     labels[0, 0] = -1.0
     with pytest.raises(DataError, match="above zero"):
         TrainingSet(data.names, data.families, data.features, data.platforms, labels, data.batch)
+
+
+def test_where_the_time_went_is_learned_from_profiles():
+    data = training_set()
+    rng = np.random.default_rng(0)
+    profiled = {}
+    for row in range(len(data)):
+        nodes = len(data.features[row])
+        shares = np.where(data.features[row].op_types % 2, 1.0, 9.0) * rng.uniform(0.9, 1.1, nodes)
+        profiled[row, 0] = KernelShares(np.arange(nodes), shares / shares.sum())
+    data = replace(data, kernel_shares=profiled)
+
+    def distance(weight: float) -> float:
+        settings = FitConfig(epochs=20, graphs_per_step=8, token_noise=0, kernel_shares=weight)
+        model = fit(small_model(), data, settings)
+        with torch.no_grad():
+            op_ms = model(collate(data.features), torch.ones(len(data), 2)).op_ms
+        starts = np.cumsum([0, *map(len, data.features)])
+        return float(kernel_share_loss(op_ms, [(int(starts[row]), 0, profiled[row, 0]) for row in range(len(data))]))
+
+    assert distance(2.0) < 0.8 * distance(0.0)

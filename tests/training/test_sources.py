@@ -11,11 +11,13 @@ from torch import nn
 from costmodel.data import Dataset, GraphStore
 from costmodel.data.families import generate
 from costmodel.data.journal import JournalHeader
+from costmodel.data.model_profile import KernelTime, ModelProfile, read_profiles
 from costmodel.data.records import Clock, MeasurementRecord, Status
 from costmodel.data.weightless import graph_hash, strip_weights
+from costmodel.errors import DataError
 from costmodel.graph import load_graph
 from costmodel.platforms.environment import Environment
-from costmodel.training.sources import DatasetSource, TableSource, TimmSource
+from costmodel.training.sources import DatasetSource, TableSource, TimmSource, gather
 
 LABEL = "fp32-nchw-pt240-cpu-i9_10940x-dynamo"
 ROWS = (
@@ -61,6 +63,39 @@ def test_a_table_may_name_graphs_of_a_store_and_time_them_at_several_batches(tmp
         ("resnet18@224-b128", "resnet", 128),
     ]
     assert all(item.read() == graph for item in found)
+
+
+def test_a_table_may_come_with_profiles_of_some_rows(tmp_path: Path):
+    for name in ("resnet18", "resnet34"):
+        model = generate("squeezenet", 0, weights=False)
+        (tmp_path / f"{name}.onnx").write_bytes(model.SerializeToString())
+    (tmp_path / "table.csv").write_text(
+        "model,platform,latency_ms\nresnet18.onnx,card,2\nresnet18.onnx,board,3\nresnet34.onnx,card,9\n"
+    )
+    first, second = (op.sources[0] for op in load_graph(tmp_path / "resnet18.onnx").ops[:2])
+    kernels = [
+        KernelTime(name="a", op_type="Conv", node=first, time_ms=3),
+        KernelTime(name="b", op_type="Conv", node=second, time_ms=1),
+        KernelTime(name="c", op_type="Reorder", node=None, time_ms=5),
+    ]
+    profile = ModelProfile(model="resnet18", platform="card", runs=2, run_ms=10, kernels=tuple(kernels))
+    (tmp_path / "profiles").mkdir()
+    profile.save(tmp_path / "profiles" / "resnet18.json")
+
+    source = TableSource(path=Path("table.csv"), profiles=Path("profiles")).relative_to(tmp_path)
+    data, platforms = gather([source])
+
+    assert [platform.name for platform in platforms] == ["card", "board"]
+    assert list(data.kernel_shares) == [(0, 0)]
+    assert sorted(data.kernel_shares[0, 0].shares.tolist(), reverse=True)[:2] == [0.75, 0.25]
+    assert list(data.subset([1, 0]).kernel_shares) == [(1, 0)]
+    assert list(data.on_platforms(["board", "card"]).kernel_shares) == [(0, 1)]
+    assert not data.on_platforms(["board"]).kernel_shares
+
+
+def test_a_folder_without_profiles_is_refused(tmp_path: Path):
+    with pytest.raises(DataError, match="holds no profiles; make some with: costmodel measure --profile"):
+        read_profiles(tmp_path)
 
 
 def test_a_dataset_tells_the_precision_and_the_card_of_its_platform(tmp_path: Path):

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, NonNegativeFloat, PositiveInt, Valid
 from costmodel.errors import DataError
 from costmodel.files import replaced
 
-__all__ = ["KernelTime", "ModelProfile", "NodeTime"]
+__all__ = ["KernelTime", "ModelProfile", "NodeTime", "read_profiles"]
 
 
 class NodeTime(NamedTuple):
@@ -120,3 +120,15 @@ class ModelProfile(BaseModel):
                 partial.write_text(self.model_dump_json(indent=1) + "\n", encoding="utf-8")
         except OSError as error:
             raise DataError(f"cannot write the profile {path}: {error.strerror}. Choose another place.") from error
+
+
+def read_profiles(folder: Path) -> list[ModelProfile]:
+    """Read every profile of a folder, ordered by file.
+
+    Raises:
+        DataError: There is none, or a file is something else.
+    """
+    profiles = [ModelProfile.load(path) for path in sorted(folder.glob("*.json"))]
+    if not profiles:
+        raise DataError(f"{folder} holds no profiles; make some with: costmodel measure --profile {folder}")
+    return profiles
