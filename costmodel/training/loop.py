@@ -13,12 +13,11 @@ from pathlib import Path
 import numpy as np
 import torch
 from pydantic import BaseModel, ConfigDict, Field
-from torch import Tensor
 
-from costmodel.errors import WeightsError
 from costmodel.features.graph_batch import GraphBatch, collate
 from costmodel.features.relations import Relations
 from costmodel.model.latency_model import LatencyModel
+from costmodel.training.checkpoint import Checkpoint
 from costmodel.training.kernel_shares import KernelShares, kernel_share_loss
 from costmodel.training.losses import LOSSES, LossName, between_platforms
 from costmodel.training.metrics import mape_percent
@@ -240,54 +239,21 @@ class _Trainer:
         return copy
 
     def save(self, run_dir: Path, epoch: int) -> None:
-        from safetensors.torch import save_file
-
-        run_dir.mkdir(parents=True, exist_ok=True)
-        tensors: dict[str, Tensor] = {f"model.{name}": t for name, t in self.model.state_dict().items()}
-        tensors |= {f"average.{name}": t for name, t in self.average.items()}
-        for index, state in self.optimizer.state_dict()["state"].items():
-            tensors |= {f"optimizer.{index}.{name}": t for name, t in state.items()}
-        fresh = run_dir / "state.safetensors.new"
-        save_file(
-            {name: tensor.contiguous().clone() for name, tensor in tensors.items()},
-            fresh,
-            {"epoch": str(epoch), "step": str(self.step), "config": self._fingerprint()},
-        )
-        fresh.replace(run_dir / "state.safetensors")
-
-    def _fingerprint(self) -> str:
-        """What has to be equal for a checkpoint to be gone on with."""
-        return json.dumps(
-            [self.config.model_dump(), self.model.config.model_dump(), len(self.train), list(self.train.platforms)]
-        )
+        at = {"epoch": epoch, "step": self.step}
+        self._checkpoint(run_dir).save(self.model, self.optimizer, {"average": self.average}, at)
 
     def resume(self, run_dir: Path) -> int:
         """Load the checkpoint of ``run_dir`` if there is one; returns the epochs it has behind it."""
-        from safetensors import safe_open
-
-        path = run_dir / "state.safetensors"
-        if not path.exists():
+        at = self._checkpoint(run_dir).resume(self.model, self.optimizer, {"average": self.average})
+        if at is None:
             return 0
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata()
-            if metadata["config"] != self._fingerprint():
-                raise WeightsError(
-                    f"{path} was written by a run with other settings or data; "
-                    "use another output folder, or start over with --no-resume."
-                )
-            groups: dict[str, dict[str, Tensor]] = {"model": {}, "average": {}, "optimizer": {}}
-            for key in file.keys():  # noqa: SIM118 - safe_open is no mapping
-                group, name = key.split(".", 1)
-                groups[group][name] = file.get_tensor(key)
-        self.model.load_state_dict(groups["model"])
-        self.average = groups["average"]
-        state = self.optimizer.state_dict()
-        for key, tensor in groups["optimizer"].items():
-            index, name = key.split(".", 1)
-            state["state"].setdefault(int(index), {})[name] = tensor
-        self.optimizer.load_state_dict(state)
-        self.step = int(metadata["step"])
-        return int(metadata["epoch"])
+        self.step = int(at["step"])
+        return int(at["epoch"])
+
+    def _checkpoint(self, run_dir: Path) -> Checkpoint:
+        settings = [self.config.model_dump(), self.model.config.model_dump()]
+        fingerprint = json.dumps([*settings, len(self.train), list(self.train.platforms)])
+        return Checkpoint(run_dir / "state.safetensors", fingerprint)
 
 
 def _hide_types(batch: GraphBatch, chance: float, rng: np.random.Generator) -> GraphBatch:
