@@ -27,13 +27,12 @@ from costmodel.training.sources import TableSource, gather
 from costmodel.training.training_set import TrainingSet
 
 RESULTS = Path(__file__).parent / "results" / "ort-op-shares.csv"
-SEED = 0
 TOP = 3
 
 
 def rows_of(name: str, bundle: Bundle, data: TrainingSet) -> Iterator[dict[str, Any]]:
     """A row for each network that was profiled."""
-    folds = data.family_folds(len(bundle.members), SEED)
+    folds = data.family_folds(len(bundle.members), bundle.config.provenance["fit"]["seed"])
     for member, fold in zip(bundle.members, folds, strict=True):
         alone = replace(bundle, members=(member,))
         for row in fold.tolist():

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 import torch
 from jaxtyping import Float
-from pydantic import BaseModel, ConfigDict, PositiveFloat, PositiveInt
+from pydantic import BaseModel, ConfigDict, PositiveInt
 
 from costmodel.errors import DataError, UnknownNameError, WeightsError
 from costmodel.features.cell_batch import collate_cells
@@ -18,6 +19,7 @@ from costmodel.pretrained.folder import CONFIG, SCHEMA_VERSION, WEIGHTS, parsed,
 from costmodel.pretrained.members import restored_members, tensors_of
 from costmodel.spaces import SearchSpace, find_space
 from costmodel.training.accuracy_fit import AccuracyFitConfig, fit_accuracy_model, predict_accuracies
+from costmodel.training.label_scale import LabelScale
 
 __all__ = ["AccuracyConfig", "AccuracyPredictor", "fit_accuracy"]
 
@@ -71,8 +73,7 @@ class _Saved(BaseModel):
     operations: tuple[str, ...]
     trunk: NNFormerConfig
     members: PositiveInt
-    mean_percent: float
-    std_percent: PositiveFloat
+    scale: LabelScale
     provenance: dict[str, Any] = {}
 
 
@@ -96,7 +97,15 @@ class AccuracyPredictor:
         Raises:
             UsageError: A text is no architecture of the space.
         """
-        mean: Float[np.ndarray, "archs"] = self._of_members(archs).mean(axis=0)
+        return self._saved.scale.percent_of(self.scores(archs))
+
+    def scores(self, archs: Sequence[str]) -> Float[np.ndarray, "archs"]:
+        """The same as normal scores: where an architecture stands among those that were trained, 0 in the middle.
+
+        Raises:
+            UsageError: A text is no architecture of the space.
+        """
+        mean: Float[np.ndarray, "archs"] = self._member_scores(archs).mean(axis=0)
         return mean
 
     def spread(self, archs: Sequence[str]) -> Float[np.ndarray, "archs"]:
@@ -105,15 +114,15 @@ class AccuracyPredictor:
         Raises:
             UsageError: A text is no architecture of the space.
         """
-        deviation: Float[np.ndarray, "archs"] = self._of_members(archs).std(axis=0)
+        deviation: Float[np.ndarray, "archs"] = self._saved.scale.percent_of(self._member_scores(archs)).std(axis=0)
         return deviation
 
-    def _of_members(self, archs: Sequence[str]) -> Float[np.ndarray, "members archs"]:
+    def _member_scores(self, archs: Sequence[str]) -> Float[np.ndarray, "members archs"]:
         if not archs:
             return np.zeros((len(self._members), 0))
-        cells = collate_cells([self.space.cell_graph(arch) for arch in archs])
+        cells = collate_cells([self.space.effective_cell(arch) for arch in archs])
         scores = torch.stack([predict_accuracies(member, cells) for member in self._members])
-        return self._saved.mean_percent + self._saved.std_percent * scores.double().numpy()
+        return scores.double().numpy()
 
     @classmethod
     def from_pretrained(cls, folder: str | Path, space: SearchSpace | None = None) -> Self:
@@ -163,6 +172,9 @@ def fit_accuracy(
     archs: Sequence[str],
     accuracies_percent: Sequence[float] | Float[np.ndarray, "archs"],
     config: AccuracyConfig | None = None,
+    *,
+    run_dir: Path | None = None,
+    on_check: Callable[[int, int, dict[str, float]], None] | None = None,
 ) -> AccuracyPredictor:
     """Learn accuracies from a few trained architectures.
 
@@ -171,11 +183,15 @@ def fit_accuracy(
         archs: Architectures that were trained.
         accuracies_percent: Their accuracies, per cent.
         config: Sizes and training.
+        run_dir: Where each member's checkpoint is kept, ``member0.safetensors`` ...; a run that was interrupted goes
+            on from there.
+        on_check: Called now and then with the member, the step and its metrics.
 
     Raises:
         DataError: Fewer than two architectures, not an accuracy for each, or accuracies that are all the same.
         UnknownNameError: There is no search space of that name.
         UsageError: A text is no architecture of the space.
+        WeightsError: ``run_dir`` holds checkpoints of another run.
     """
     space = find_space(space) if isinstance(space, str) else space
     config = config or AccuracyConfig()
@@ -185,22 +201,30 @@ def fit_accuracy(
             f"expected a finite accuracy for each of at least two architectures, and not all the same; got "
             f"{labels.size} accuracies of {len(archs)} architectures. Train some more networks."
         )
-    mean, std = float(labels.mean()), float(labels.std())
-    cells = collate_cells([space.cell_graph(arch) for arch in archs])
-    targets = torch.tensor((labels - mean) / std, dtype=torch.float32)
+    scale = LabelScale.of(labels)
+    cells = collate_cells([space.effective_cell(arch) for arch in archs])
+    targets = torch.tensor(scale.scores_of(labels), dtype=torch.float32)
     trunk = config.trunk_for(space)
     members = []
     for index in range(config.members):
         fit = config.fit.model_copy(update={"seed": config.fit.seed + index})
         torch.manual_seed(fit.seed)
-        members.append(fit_accuracy_model(AccuracyModel(trunk), cells, targets, fit))
+        members.append(
+            fit_accuracy_model(
+                AccuracyModel(trunk),
+                cells,
+                targets,
+                fit,
+                checkpoint=run_dir / f"member{index}.safetensors" if run_dir else None,
+                on_check=partial(on_check, index) if on_check else None,
+            )
+        )
     saved = _Saved(
         space=space.name,
         operations=space.operations,
         trunk=trunk,
         members=config.members,
-        mean_percent=mean,
-        std_percent=std,
+        scale=scale,
         provenance={"architectures": len(archs), "fit": config.fit.model_dump()},
     )
     return AccuracyPredictor(space, members, saved)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,3 +38,32 @@ class CellGraph:
 
     def __len__(self) -> int:
         return len(self.operations)
+
+    def without(self, dropped: Collection[int], bypassed: Collection[int] = ()) -> CellGraph:
+        """The operations that still lie on a way from the first to the last when some are gone; those two always do.
+
+        Args:
+            dropped: Types of operations whose results count nothing.
+            bypassed: Types of operations that hand on what they are given: their readers read that.
+        """
+        last = len(self) - 1
+        kept = [not 0 < node < last or kind not in dropped for node, kind in enumerate(self.operations.tolist())]
+        sources: list[set[int]] = [set() for _ in range(len(self))]
+        # Producers come first, so that a bypassed one has its own sources by the time it is read.
+        for producer, consumer in sorted(self.edges.tolist(), key=lambda edge: edge[1]):
+            if not (kept[producer] and kept[consumer]):
+                continue
+            is_bypassed = 0 < producer < last and self.operations[producer] in bypassed
+            sources[consumer] |= sources[producer] if is_bypassed else {producer}
+        reached = [node == 0 for node in range(len(self))]
+        for node in range(1, len(self)):
+            sources[node] = {source for source in sources[node] if reached[source]}
+            reached[node] = bool(sources[node])
+        useful, waiting = {0, last}, [last]
+        while waiting:
+            fresh = sources[waiting.pop()] - useful
+            useful |= fresh
+            waiting += fresh
+        place = {node: index for index, node in enumerate(sorted(useful))}
+        edges = sorted((place[source], place[node]) for node in useful for source in sources[node])
+        return CellGraph(self.operations[list(place)], np.array(edges, dtype=np.int64).reshape(-1, 2))

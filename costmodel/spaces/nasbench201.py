@@ -80,6 +80,11 @@ class NASBench201(SearchSpace):
         operations = [_FIRST_OPERATION + OPERATIONS.index(edge.operation) for edge in edges]
         return CellGraph(np.array([_INPUT, *operations, _OUTPUT]), np.array(sorted(pairs)))
 
+    def effective_cell(self, arch: str) -> CellGraph:
+        """See :meth:`SearchSpace.effective_cell`: without ``none``, and a ``skip_connect`` is an edge."""
+        none, skip = (_FIRST_OPERATION + OPERATIONS.index(name) for name in ("none", "skip_connect"))
+        return self.cell_graph(arch).without({none}, bypassed={skip})
+
     def _op_graph(self, arch: str, batch: int) -> OpGraph:
         return load_graph(nasbench201_network(arch, batch=batch, every_edge=True, weights=False))
 

@@ -112,6 +112,14 @@ class SearchSpace(ABC):
             )
         return cell
 
+    def effective_cell(self, arch: str) -> CellGraph:
+        """The cell without what has no effect: how accurate a network is can be told from that; by default all of it.
+
+        Raises:
+            UsageError: The text is no architecture of this space.
+        """
+        return self.cell_graph(arch)
+
     def op_graph(self, arch: str, *, batch: int = 1) -> OpGraph:
         """The whole network, of which a latency can be predicted.
 

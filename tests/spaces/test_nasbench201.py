@@ -27,6 +27,15 @@ class TestNASBench201(SearchSpaceConformance):
         return NASBench201()
 
 
+def test_cells_with_the_same_effect_are_one():
+    space = NASBench201()
+    arch = "|nor_conv_3x3~0|+|none~0|skip_connect~1|+|none~0|nor_conv_1x1~1|none~2|"  # the second node leads nowhere
+    cell = space.effective_cell(arch)
+    assert [space.operations[kind] for kind in cell.operations] == ["input", "nor_conv_3x3", "nor_conv_1x1", "output"]
+    assert cell.edges.tolist() == [[0, 1], [1, 2], [2, 3]]
+    assert len(space.cell_graph(arch)) == 8
+
+
 class Chain(SearchSpace):
     """A third party's: one to three linear layers of one width."""
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from costmodel.errors import WeightsError
 from costmodel.features.cell_batch import NUM_POSITION_FEATURES, collate_cells
 from costmodel.features.relations import Relation
 from costmodel.model import AccuracyModel, NNFormer, NNFormerConfig
@@ -49,6 +50,49 @@ def test_the_seed_decides():
     config = AccuracyFitConfig(steps=3)
     once, again = (predict_accuracies(fit_accuracy_model(model(), cells, accuracies, config), cells) for _ in range(2))
     torch.testing.assert_close(once, again, rtol=0, atol=0)
+
+
+def test_an_interrupted_run_ends_as_if_it_was_not(tmp_path):
+    accuracies, cells = made_up_accuracies(), collate_cells(CELLS)
+    config = AccuracyFitConfig(steps=60, cells_per_step=16, validation_share=0.2)
+    whole = fit_accuracy_model(model(), cells, accuracies, config)
+
+    class Interrupted(Exception):
+        pass
+
+    def interrupt(step, metrics):
+        assert -1 <= metrics["validation_tau"] <= 1
+        if step == 50:
+            raise Interrupted
+
+    path = tmp_path / "run" / "member0.safetensors"
+    with pytest.raises(Interrupted):
+        fit_accuracy_model(model(), cells, accuracies, config, checkpoint=path, on_check=interrupt)
+    steps = []
+    resumed = fit_accuracy_model(
+        model(), cells, accuracies, config, checkpoint=path, on_check=lambda step, metrics: steps.append(step)
+    )
+
+    assert steps == [60]
+    for name, tensor in resumed.state_dict().items():
+        torch.testing.assert_close(tensor, whole.state_dict()[name], rtol=0, atol=0)
+    with pytest.raises(WeightsError, match="other settings or data"):
+        fit_accuracy_model(model(), cells, -accuracies, config, checkpoint=path)
+
+
+def test_what_is_held_out_decides_when_to_stop():
+    accuracies, cells = made_up_accuracies(), collate_cells(CELLS)
+    noise = torch.randn(len(CELLS), generator=torch.Generator().manual_seed(0))
+    config = AccuracyFitConfig(steps=100, cells_per_step=16, learning_rate=3e-3, validation_share=0.5)
+    taus = []
+
+    fitted = fit_accuracy_model(
+        model(), cells, accuracies + noise, config, on_check=lambda _, found: taus.append(found["validation_tau"])
+    )
+
+    held_out = np.random.default_rng(0).permutation(len(CELLS))[: len(CELLS) // 2]
+    said = predict_accuracies(fitted, cells).numpy()[held_out]
+    assert kendall_tau(said, (accuracies + noise).numpy()[held_out]) == pytest.approx(max(taus))
 
 
 def test_the_trunk_is_that_of_latencies():
