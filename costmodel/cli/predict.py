@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from costmodel.cli.accuracy_report import AccuracyReport
 from costmodel.cli.errors import UNSUPPORTED_MODEL, report_error
 from costmodel.cli.options import (
     DEFAULT_WEIGHTS,
@@ -32,7 +33,13 @@ _FEW_MODELS = 4
 
 
 def predict(
-    models: Annotated[list[str], typer.Argument(metavar="MODEL", help="ONNX files; their weights are not needed.")],
+    models: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="MODEL",
+            help="ONNX files; their weights are not needed. With weights for accuracies, architectures as text.",
+        ),
+    ],
     platform: Annotated[
         list[str] | None,
         typer.Option(
@@ -57,7 +64,19 @@ def predict(
     form: FormatOption = Format.TABLE,
     file: FileOption = None,
 ) -> None:
-    """Predict the latency of models on platforms."""
+    """Predict the latency of models on platforms, or the accuracy of architectures."""
+    from costmodel.pretrained.folder import holds_accuracy_weights
+
+    if holds_accuracy_weights(weights):
+        if platform or batch is not None or shape or top is not None:
+            raise UsageError(
+                f"{weights} predicts accuracies of architectures: --platform, --batch, --shape and --top do not go "
+                "with it. Leave them out, or name weights for latencies with -w."
+            )
+        from costmodel.accuracy_predictor import AccuracyPredictor
+
+        Output(form, file).write(AccuracyReport(AccuracyPredictor.from_pretrained(weights), models))
+        return
     shapes = parse_shapes(shape)
     if top and form is Format.CSV:
         raise UsageError("--top does not go with --format csv, which has one row per prediction. Use --format json.")

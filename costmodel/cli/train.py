@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from costmodel.cli.talk import wants_progress
+from costmodel.errors import UsageError
 
 __all__ = ["train"]
 
@@ -35,8 +36,15 @@ def train(
         ),
     ] = None,
 ) -> None:
-    """Train weights."""
-    from costmodel.training import train as run_training
+    """Train weights for latencies, or for accuracies of a search space."""
+    from costmodel.accuracy_training import describes_accuracies, train_accuracy
 
     output_dir = output or Path("runs", config.stem)
+    if describes_accuracies(config):
+        if start_from is not None:
+            raise UsageError("--from goes with weights for latencies; leave it out.")
+        print(train_accuracy(config, output_dir, resume=resume, seed=seed, progress=wants_progress()))
+        return
+    from costmodel.training import train as run_training
+
     print(run_training(config, output_dir, resume=resume, seed=seed, start_from=start_from, progress=wants_progress()))

@@ -13,6 +13,7 @@ from costmodel.platforms import Platform
 
 __all__ = [
     # what is there
+    "holds_accuracy_weights",
     "joined_platform",
     "pretrained_names",
     "pretrained_platforms",
@@ -46,6 +47,15 @@ class _Listing(BaseModel):
 
     platforms: tuple[Platform, ...]
     adapters: tuple[_Joined, ...] = ()
+
+
+def holds_accuracy_weights(folder: str | Path) -> bool:
+    """Whether there is a folder that ``AccuracyPredictor.save_pretrained`` wrote, whole or damaged."""
+    path = Path(folder) / CONFIG
+    try:
+        return path.is_file() and "space" in json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
 
 
 def pretrained_names() -> tuple[str, ...]:
