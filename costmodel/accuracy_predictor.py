@@ -16,7 +16,7 @@ from costmodel.errors import DataError, UnknownNameError, WeightsError
 from costmodel.features.cell_batch import collate_cells
 from costmodel.model import AccuracyModel, NNFormerConfig
 from costmodel.pretrained.folder import CONFIG, SCHEMA_VERSION, WEIGHTS, parsed, read_document
-from costmodel.pretrained.members import restored_members, tensors_of
+from costmodel.pretrained.members import fingerprint_of, restored_members, tensors_of
 from costmodel.spaces import SearchSpace, find_space
 from costmodel.training.accuracy_fit import AccuracyFitConfig, fit_accuracy_model, predict_accuracies
 from costmodel.training.label_scale import LabelScale
@@ -90,6 +90,11 @@ class AccuracyPredictor:
 
     def __repr__(self) -> str:
         return f"AccuracyPredictor({self.space.name!r}, {len(self._members)} members)"
+
+    @property
+    def fingerprint(self) -> str:
+        """Tells these weights from all others."""
+        return fingerprint_of(self._members)
 
     def predict(self, archs: Sequence[str]) -> Float[np.ndarray, "archs"]:
         """Accuracy of each architecture, per cent, as the labels were measured.

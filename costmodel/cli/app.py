@@ -15,6 +15,7 @@ from costmodel.cli.errors import report_error
 from costmodel.cli.inspect import inspect
 from costmodel.cli.platforms import platforms
 from costmodel.cli.predict import predict
+from costmodel.cli.search import search
 from costmodel.cli.talk import Verbosity, set_verbosity
 from costmodel.cli.train import train
 
@@ -30,7 +31,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (predict, platforms, inspect, train):
+for command in (predict, platforms, inspect, train, search):
     app.command(cls=Command)(command)
 
 
