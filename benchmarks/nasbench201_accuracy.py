@@ -6,8 +6,9 @@
 
 The label is the validation accuracy of the CIFAR-10 (valid) setting, what counts is Kendall's tau with the test
 accuracy, on all 15,625 cells, as published, and on those that were not trained on.  A seed decides which cells are
-drawn, and all models of a seed learn from the same; all are trained alike, with as many steps of as many cells, and
-nothing is chosen by the test accuracies.  What is there already is not trained again.  ``summary`` writes
+drawn, and all models of a seed learn from the same; all are trained alike, with as many steps of as many cells, see
+cells without what has no effect and accuracies as normal scores, unless their name says otherwise, and nothing is
+chosen by the test accuracies.  What is there already is not trained again.  ``summary`` writes
 ``benchmarks/results/nasbench201-accuracy.csv``; ``speed`` compares a step over a batch with a loop over its graphs.
 Needs ``COSTMODEL_DATA`` (docs/calibration.md says where the data come from) and the ``bench`` extra.
 """
@@ -35,12 +36,13 @@ from costmodel.model import AccuracyModel, NNFormerConfig
 from costmodel.spaces import NASBench201
 from costmodel.training import kendall_tau
 from costmodel.training.accuracy_fit import AccuracyFitConfig, fit_accuracy_model, predict_accuracies
+from costmodel.training.label_scale import LabelScale
 
 RESULTS = Path(__file__).parent / "results" / "nasbench201-accuracy.csv"
 SPACE = NASBench201()
 OP_TYPES = len(SPACE.operations) + 1
 DIM, DEPTH = 64, 4
-STEPS = {1: 400, 3: 800, 5: 1200, 10: 2400}
+STEPS = {1: 500, 3: 700, 5: 1000, 10: 1500}
 """By per cent of the cells."""
 
 
@@ -65,6 +67,9 @@ def without(*left_out: Relation) -> dict[str, Any]:
 
 MODELS: dict[str, tuple[Callable[[], nn.Module], dict[str, bool]]] = {
     "NN-Former": (nn_former(), {}),
+    "NN-Former, whole cells": (nn_former(), {}),
+    "NN-Former, accuracies as they are": (nn_former(), {}),
+    "NN-Former, published ranking weight": (nn_former(), {}),
     "without siblings": (nn_former(**without(Relation.COMMON_CHILD, Relation.COMMON_PARENT)), {}),
     **{f"without {relation.name.lower()}": (nn_former(**without(relation)), {}) for relation in Relation},
     "hears from children alone": (nn_former(ffn_directions="children"), {}),
@@ -100,8 +105,14 @@ def trained(
     rows = torch.from_numpy(known)
     torch.manual_seed(seed)
     model: Any = MODELS[name][0]()
-    config = AccuracyFitConfig(steps=STEPS[percent], seed=seed)
-    fit_accuracy_model(model, cells[rows], (labels[rows] - labels[rows].mean()) / labels[rows].std(), config)
+    ranking = 0.2 if name == "NN-Former, published ranking weight" else 1.0
+    config = AccuracyFitConfig(steps=STEPS[percent], seed=seed, ranking=ranking)
+    percents = labels[rows].double().numpy()
+    if name == "NN-Former, accuracies as they are":
+        scores = (percents - percents.mean()) / percents.std()
+    else:
+        scores = LabelScale.of(percents).scores_of(percents)
+    fit_accuracy_model(model, cells[rows], torch.tensor(scores, dtype=torch.float32), config)
     said = predict_accuracies(model, cells).numpy()
     return {
         "model": name,
@@ -165,9 +176,9 @@ def main() -> None:
     options.run.mkdir(parents=True, exist_ok=True)
     if options.step == "train":
         archs, labels, test = read_table()
-        graphs = [SPACE.cell_graph(arch) for arch in archs]
+        whole, effective = ([read(arch) for arch in archs] for read in (SPACE.cell_graph, SPACE.effective_cell))
         for name in options.model or MODELS:
-            cells = collate_cells(graphs, **MODELS[name][1])
+            cells = collate_cells(whole if name == "NN-Former, whole cells" else effective, **MODELS[name][1])
             for percent in options.percent or STEPS:
                 for seed in options.seed or range(5):
                     path = options.run / f"{name}-{percent}-{seed}.csv"

@@ -7,7 +7,7 @@ import gzip
 import json
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from costmodel.accuracy_predictor import AccuracyConfig, fit_accuracy
 from costmodel.errors import DataError
-from costmodel.spaces import find_space
+from costmodel.spaces import find_space, read_nasbench101
 from costmodel.training.metrics import kendall_tau
 from costmodel.training.progress import EpochProgress
 
@@ -33,7 +33,9 @@ __all__ = [
 
 
 class AccuracyTable(BaseModel):
-    """A CSV table of trained architectures, gzipped or not.
+    """A CSV table of trained architectures, gzipped or not; or one of NAS-Bench-101, see :func:`read_nasbench101`.
+
+    The latter has the columns ``arch``, ``validation_percent`` and ``test_percent``.
 
     Attributes:
         path: The table; environment variables in it are filled in, and it is taken from the configuration's folder.
@@ -175,32 +177,41 @@ def read_accuracy_table(table: AccuracyTable, folder: Path) -> tuple[dict[str, f
         raise DataError(f"{table.path}: an environment variable in it is not set.")
     path = folder / expanded
     test_label = table.test_label or table.label
+    if path.suffix in (".tfrecord", ".json"):
+        rows: Iterable[tuple[str, Mapping[str, Any]]] = [
+            (f"{path}, cell {number}", cell._asdict()) for number, cell in enumerate(read_nasbench101(path), start=1)
+        ]
+    else:
+        rows = _csv_rows(path)
     labels: dict[str, float] = {}
     test: dict[str, float] = {}
-    try:
-        with (
-            gzip.open(path, "rt", encoding="utf-8-sig")
-            if path.suffix == ".gz"
-            else path.open(encoding="utf-8-sig", newline="") as stream
-        ):
-            for line, row in enumerate(csv.DictReader(stream), start=2):
-                missing = [name for name in (table.arch, table.label, test_label) if row.get(name) is None]
-                if missing:
-                    raise DataError(f"{path}, line {line}: no column {missing[0]!r}; found {', '.join(map(str, row))}.")
-                arch = row[table.arch].strip()
-                labels[arch], test[arch] = _number(row, table.label, path, line), _number(row, test_label, path, line)
-    except (OSError, EOFError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{path} cannot be read as a CSV table: {error}.") from error
+    for place, row in rows:
+        missing = [name for name in (table.arch, table.label, test_label) if row.get(name) is None]
+        if missing:
+            raise DataError(f"{place}: no column {missing[0]!r}; found {', '.join(map(str, row))}.")
+        arch = str(row[table.arch]).strip()
+        labels[arch], test[arch] = (_number(row, name, place) for name in (table.label, test_label))
     if not labels:
         raise DataError(f"{path} has no rows; expected one for each trained architecture.")
     return labels, np.array([*test.values()])
 
 
-def _number(row: Mapping[str, str], column: str, path: Path, line: int) -> float:
+def _csv_rows(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Where each row stands, and its cells by column."""
+    opened = gzip.open if path.suffix == ".gz" else open
+    try:
+        with opened(path, "rt", encoding="utf-8-sig", newline="") as stream:
+            for line, row in enumerate(csv.DictReader(stream), start=2):
+                yield f"{path}, line {line}", row
+    except (OSError, EOFError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path} cannot be read as a CSV table: {error}.") from error
+
+
+def _number(row: Mapping[str, Any], column: str, place: str) -> float:
     try:
         return float(row[column])
     except ValueError:
-        raise DataError(f"{path}, line {line}: expected a number in {column!r}, got {row[column]!r}.") from None
+        raise DataError(f"{place}: expected a number in {column!r}, got {row[column]!r}.") from None
 
 
 def _read_config(path: Path) -> AccuracyTrainConfig:

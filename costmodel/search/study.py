@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -15,6 +15,7 @@ from costmodel.search.objectives import Objectives
 
 if TYPE_CHECKING:
     import optuna
+    from optuna.distributions import BaseDistribution
 
 __all__ = ["SearchSettings", "SearchStudy"]
 
@@ -89,7 +90,7 @@ class SearchStudy:
         space = self._objectives.space
         decisions = {f"decision{i}": CategoricalDistribution(range(n)) for i, n in enumerate(space.choices)}
         while (done := len(self)) < proposals:
-            trials = [self._study.ask(decisions) for _ in range(min(self._settings.population, proposals - done))]
+            trials = self._ask(decisions, min(self._settings.population, proposals - done))
             archs = [space.arch_of([trial.params[name] for name in decisions]) for trial in trials]
             fresh = [arch for arch in dict.fromkeys(archs) if arch not in self._known]
             self._known.update((found.arch, found) for found in self._objectives.of(fresh))
@@ -99,6 +100,19 @@ class SearchStudy:
                 self._study.tell(trial, [accuracy_percent, latency_ms])
             if on_progress is not None:
                 on_progress(len(self))
+
+    def _ask(self, decisions: Mapping[str, BaseDistribution], count: int) -> list[optuna.Trial]:
+        """Proposals that the space allows; the others count as failed, and evolution goes on without them."""
+        from optuna.trial import TrialState
+
+        trials: list[optuna.Trial] = []
+        while len(trials) < count:
+            trial = self._study.ask(dict(decisions))
+            if self._objectives.space.allows([trial.params[name] for name in decisions]):
+                trials.append(trial)
+            else:
+                self._study.tell(trial, state=TrialState.FAIL)
+        return trials
 
     def _completed(self) -> list[optuna.trial.FrozenTrial]:
         from optuna.trial import TrialState

@@ -74,6 +74,11 @@ class SearchSpace(ABC):
             return False
         return True
 
+    def allows(self, decisions: Sequence[int]) -> bool:
+        """Whether decisions, each of the right range, make an architecture; by default all do."""
+        del decisions
+        return True
+
     def decisions_of(self, arch: str) -> tuple[int, ...]:
         """The option taken in each decision, from 0.
 
@@ -88,14 +93,17 @@ class SearchSpace(ABC):
         """The architecture of one option for each of the :attr:`choices`.
 
         Raises:
-            UsageError: A decision is left out, or takes an option that there is not.
+            UsageError: A decision is left out, takes an option that there is not, or does not go with the others.
         """
         self._check(decisions)
         return self._arch_of(decisions)
 
     def draw(self, rng: np.random.Generator) -> str:
-        """A random architecture, all options equally likely."""
-        return self.arch_of([int(rng.integers(options)) for options in self.choices])
+        """A random architecture, all options equally likely; drawn again until the space allows it."""
+        while True:
+            decisions = [int(rng.integers(options)) for options in self.choices]
+            if self.allows(decisions):
+                return self.arch_of(decisions)
 
     def cell_graph(self, arch: str) -> CellGraph:
         """The cell that is searched for, one node an operation.
@@ -135,3 +143,5 @@ class SearchSpace(ABC):
             0 <= option < options for option, options in zip(decisions, self.choices, strict=True)
         ):
             raise UsageError(f"{self.name}: expected a decision below each of {self.choices}, got {tuple(decisions)}.")
+        if not self.allows(decisions):
+            raise UsageError(f"{self.name}: the decisions {tuple(decisions)} do not go together in this space.")

@@ -41,6 +41,8 @@ class SearchSpaceConformance:
             assert arch in space
             assert space.arch_of(space.decisions_of(arch)) == arch
             decisions = tuple(int(rng.integers(options)) for options in space.choices)
+            if not space.allows(decisions):
+                continue
             assert space.decisions_of(space.arch_of(decisions)) == decisions
 
     def test_the_seed_decides_what_is_drawn(self) -> None:
@@ -55,6 +57,14 @@ class SearchSpaceConformance:
         for arch in self.drawn():
             cell = space.cell_graph(arch)
             assert set(cell.edges[:, 1].tolist()) == set(range(1, len(cell)))
+
+    def test_effective_cells_are_parts_of_cells(self) -> None:
+        """With the same first and last operation, and no more in between."""
+        space = self.make_space()
+        for arch in self.drawn():
+            whole, part = space.cell_graph(arch), space.effective_cell(arch)
+            assert len(part) <= len(whole)
+            assert part.operations[[0, -1]].tolist() == whole.operations[[0, -1]].tolist()
 
     def test_cells_tell_architectures_apart(self) -> None:
         """Those that differ in their canonical form differ in their cells."""

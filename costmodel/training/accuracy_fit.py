@@ -38,7 +38,7 @@ class AccuracyFitConfig(BaseModel):
         warmup: Share of the steps spent warming up.
         clip_norm: Gradients are scaled down to this norm.
         average_decay: Decay of the exponential moving average of the weights that is kept.
-        ranking: Weight of the loss on differences between cells.
+        ranking: Weight of the loss on differences between cells; the paper has 0.2.
         dropout_consistency: Weight of the loss between two passes under dropout.
         validation_share: Share of the cells that are not learned from, but decide at which step the average is kept:
             where it puts them in the best order.  At 0 it is the last.
@@ -47,14 +47,14 @@ class AccuracyFitConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    steps: int = Field(default=400, ge=1)
+    steps: int = Field(default=500, ge=1)
     cells_per_step: int = Field(default=128, ge=2)
     learning_rate: float = Field(default=1e-3, gt=0)
     weight_decay: float = Field(default=0.01, ge=0)
     warmup: float = Field(default=0.1, ge=0, lt=1)
     clip_norm: float = Field(default=5.0, gt=0)
     average_decay: float = Field(default=0.99, ge=0, lt=1)
-    ranking: float = Field(default=0.2, ge=0)
+    ranking: float = Field(default=1.0, ge=0)
     dropout_consistency: float = Field(default=1.0, ge=0)
     validation_share: float = Field(default=0.0, ge=0, lt=1)
     seed: int = 0

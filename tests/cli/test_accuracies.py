@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from costmodel.spaces import NASBench201
+from costmodel.spaces import NASBench101, NASBench201
 
 SPACE = NASBench201()
 _rng = np.random.default_rng(0)
@@ -97,6 +97,31 @@ def test_what_is_wrong_is_told(run, config: Path, tmp_path: Path, old: str, new:
 
     assert done.code in (1, 2)
     assert said in done.err
+
+
+def test_cells_of_nasbench101_are_learned_from_its_own_table(run, tmp_path: Path):
+    space = NASBench101()
+    rng = np.random.default_rng(0)
+    cells = []
+    while len(cells) < 30:
+        graph = space.cell_graph(space.draw(rng))
+        matrix = np.zeros((len(graph), len(graph)), dtype=int)
+        matrix[tuple(graph.edges.T)] = 1
+        accuracy = 0.5 + 0.01 * len(graph.edges) + 0.03 * int((graph.operations == 2).sum())
+        names = [space.operations[kind] for kind in graph.operations]
+        cells.append(
+            {"operations": names, "matrix": matrix.tolist(), "validation_accuracy": accuracy, "test_accuracy": accuracy}
+        )
+    (tmp_path / "cells.json").write_text(json.dumps(cells))
+    text = CONFIG.replace("nasbench201", "nasbench101").replace("$TABLES/accuracies.csv.gz", "cells.json")
+    text = text.replace('label = "validation"', 'label = "validation_percent"').replace('"test"', '"test_percent"')
+    (tmp_path / "cells.toml").write_text(text)
+
+    trained = run("train", tmp_path / "cells.toml", "-o", tmp_path / "run")
+
+    assert trained.code == 0, trained.err
+    predicted = run("predict", "-w", tmp_path / "run", space.draw(rng), "--format", "json")
+    assert json.loads(predicted.out)["space"] == "nasbench101"
 
 
 def test_weights_to_start_from_are_for_latencies(run, config: Path):

@@ -176,7 +176,7 @@ def test_what_is_no_cell_is_refused(text: str):
 
 
 def test_spaces_are_found_by_name():
-    assert space_names() == ("nasbench201",)
+    assert space_names() == ("nasbench101", "nasbench201")
     assert isinstance(find_space("nasbench201"), NASBench201)
     with pytest.raises(UnknownNameError, match="Did you mean nasbench201"):
         find_space("nasbench202")
