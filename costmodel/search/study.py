@@ -117,7 +117,8 @@ class SearchStudy:
     def _completed(self) -> list[optuna.trial.FrozenTrial]:
         from optuna.trial import TrialState
 
-        return self._study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+        trials: list[optuna.trial.FrozenTrial] = self._study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+        return trials
 
     def _open(self, journal: Path | None) -> optuna.Study:
         try:

@@ -59,7 +59,7 @@ class KernelShares:
         times = np.zeros(len(features))
         timed: set[int] = set()
         for name, milliseconds in node_ms.items():
-            rows = rows_of.get(name, ())
+            rows = rows_of.get(name, [])
             timed.update(rows)
             for row in rows:
                 group[find(row)] = find(rows[0])

@@ -215,8 +215,8 @@ def gather(sources: Sequence[Source]) -> tuple[TrainingSet, tuple[Platform, ...]
     batch = np.ones_like(latency_ms)
     rows = {name: row for row, name in enumerate(networks)}
     columns = {name: column for column, name in enumerate(platforms)}
-    for (network, platform), (milliseconds, images) in cells.items():
-        place = rows[network], columns[platform]
+    for (name, platform), (milliseconds, images) in cells.items():
+        place = rows[name], columns[platform]
         latency_ms[place], batch[place] = milliseconds, images
     data = TrainingSet(
         names=tuple(networks),
@@ -225,6 +225,6 @@ def gather(sources: Sequence[Source]) -> tuple[TrainingSet, tuple[Platform, ...]
         platforms=tuple(platforms),
         latency_ms=latency_ms,
         batch=batch,
-        kernel_shares={(rows[network], columns[platform]): shares for (network, platform), shares in profiled.items()},
+        kernel_shares={(rows[name], columns[platform]): shares for (name, platform), shares in profiled.items()},
     )
     return data, tuple(platforms.values())
