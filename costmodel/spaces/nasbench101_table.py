@@ -13,6 +13,7 @@ from statistics import fmean
 from typing import Any, NamedTuple
 
 import numpy as np
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]  # has stubs elsewhere
 
 from costmodel.errors import DataError, UsageError
 from costmodel.spaces.nasbench101 import NASBench101
@@ -53,7 +54,7 @@ def read_nasbench101(path: Path) -> list[TrainedCell]:
     try:
         entries = _json_entries(path) if path.suffix == ".json" else _record_entries(path)
         cells = [_trained(entry) for entry in entries]
-    except (OSError, ValueError, KeyError, TypeError, IndexError, UsageError, struct.error) as error:
+    except (OSError, ValueError, KeyError, TypeError, IndexError, UsageError, struct.error, DecodeError) as error:
         raise DataError(
             f"{path} is no table of NAS-Bench-101: {type(error).__name__}: {error} Expected nasbench_only108.tfrecord, "
             "or a JSON list of operations, matrix, validation_accuracy and test_accuracy."
@@ -109,7 +110,11 @@ def _records(path: Path) -> Iterator[bytes]:
 @cache
 def _metrics_type() -> Any:
     """The message ``ModelMetrics`` of the benchmark, as far as it is read here."""
-    from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+    from google.protobuf import (  # type: ignore[import-untyped]  # has stubs elsewhere
+        descriptor_pb2,
+        descriptor_pool,
+        message_factory,
+    )
 
     field = descriptor_pb2.FieldDescriptorProto
     file = descriptor_pb2.FileDescriptorProto(name="costmodel/nasbench101.proto", package="costmodel.nasbench101")

@@ -93,13 +93,16 @@ def varint(number: int) -> bytes:
 
 def record(arch: str, epochs: int, *evaluations: tuple[float, float]) -> bytes:
     """A record as the benchmark writes it, made here byte by byte: field 4 is validation, field 5 test accuracy."""
-    operations, _, rows = arch.partition(":")
     metrics = b""
     for validation, test in evaluations:
         message = b"\x09" + struct.pack("<d", 108.0)  # current_epoch, which is not read
         message += b"\x21" + struct.pack("<d", validation) + b"\x29" + struct.pack("<d", test)
         metrics += b"\x0a" + varint(len(message)) + message
-    metrics += b"\x10" + varint(2_694_282)  # trainable_parameters
+    return framed(arch, epochs, metrics + b"\x10" + varint(2_694_282))  # trainable_parameters
+
+
+def framed(arch: str, epochs: int, metrics: bytes) -> bytes:
+    operations, _, rows = arch.partition(":")
     names = ",".join(["input", *operations.split(","), "output"])
     text = json.dumps(["hash", epochs, rows.replace("/", ""), names, base64.b64encode(metrics).decode()]).encode()
     return struct.pack("<Q", len(text)) + b"crc." + text + b"crc."
@@ -136,6 +139,8 @@ def test_json_says_the_same(tmp_path: Path):
         ("cut.tfrecord", record(SMALL, 108, (0.9, 0.9))[:-7], "cut off"),
         ("short.tfrecord", b"abc", "no table"),
         ("text.tfrecord", b"arch,accuracy\n" * 20, "no table"),
+        ("metrics.tfrecord", framed(SMALL, 108, b"\x0a\xff"), "DecodeError"),
+        ("none.tfrecord", framed(SMALL, 108, b""), "IndexError"),
         ("early.tfrecord", record(SMALL, 36, (0.9, 0.9)), "no network that was trained for 108"),
         ("empty.tfrecord", b"", "no network"),
         ("wrong.json", b'[{"operations": ["input", "output"]}]', "matrix"),
