@@ -67,6 +67,7 @@ def without(*left_out: Relation) -> dict[str, Any]:
 
 MODELS: dict[str, tuple[Callable[[], nn.Module], dict[str, bool]]] = {
     "NN-Former": (nn_former(), {}),
+    "NN-Former, ensemble of 3": (nn_former(), {}),
     "NN-Former, whole cells": (nn_former(), {}),
     "NN-Former, accuracies as they are": (nn_former(), {}),
     "NN-Former, published ranking weight": (nn_former(), {}),
@@ -103,17 +104,19 @@ def trained(
     order = np.random.default_rng(seed).permutation(len(cells))
     known, unseen = np.split(order, [len(cells) * percent // 100])
     rows = torch.from_numpy(known)
-    torch.manual_seed(seed)
-    model: Any = MODELS[name][0]()
     ranking = 0.2 if name == "NN-Former, published ranking weight" else 1.0
-    config = AccuracyFitConfig(steps=STEPS[percent], seed=seed, ranking=ranking)
     percents = labels[rows].double().numpy()
     if name == "NN-Former, accuracies as they are":
         scores = (percents - percents.mean()) / percents.std()
     else:
         scores = LabelScale.of(percents).scores_of(percents)
-    fit_accuracy_model(model, cells[rows], torch.tensor(scores, dtype=torch.float32), config)
-    said = predict_accuracies(model, cells).numpy()
+    said = np.zeros(len(cells))
+    for member in range(3 if name == "NN-Former, ensemble of 3" else 1):
+        torch.manual_seed(seed + 100 * member)
+        model: Any = MODELS[name][0]()
+        config = AccuracyFitConfig(steps=STEPS[percent], seed=seed + 100 * member, ranking=ranking)
+        fit_accuracy_model(model, cells[rows], torch.tensor(scores, dtype=torch.float32), config)
+        said += predict_accuracies(model, cells).numpy()
     return {
         "model": name,
         "percent": percent,

@@ -86,7 +86,7 @@ def round_of(context: Any, candidates: list[Any], results: list[Any], trees: Any
     features: list[Any] = []
     return {
         "ours_features_ms": timed(
-            lambda: features.extend(candidate_features(read_candidate(found.sch.mod)) for found in candidates)
+            lambda: features.extend(candidate_features([read_candidate(found.sch.mod) for found in candidates]))
         ),
         "ours_model_ms": timed(lambda: ours.ranker.scores(features, task)),
         "xgb_features_ms": timed(lambda: PerStoreFeature().extract_from(context, candidates)),

@@ -64,7 +64,7 @@ def _read(folder: Path) -> Iterator[Task]:
             continue
         context = ms.TuneContext(mod=found.module, target=target)
         per_store = [array.numpy().astype("float32") for array in extractor.extract_from(context, found.candidates)]
-        features = tuple(candidate_features(read_candidate(candidate.sch.mod)) for candidate in found.candidates)
+        features = tuple(candidate_features([read_candidate(candidate.sch.mod) for candidate in found.candidates]))
         yield Task(TaskRecords(found.name, found.kind, features, found.run_secs), per_store)
 
 

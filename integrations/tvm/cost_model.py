@@ -15,7 +15,7 @@ from tvm.s_tir.meta_schedule.cost_model import PyCostModel
 
 from costmodel.errors import UnsupportedModelError
 from costmodel.features import GraphFeatures
-from costmodel.integrations.tvm.candidate import NodeType, candidate_features, read_candidate
+from costmodel.integrations.tvm.candidate import StatementGraph, candidate_features, read_candidate
 from costmodel.integrations.tvm.ranker import CandidateRanker
 from costmodel.integrations.tvm.records import fastest_secs
 from costmodel.integrations.tvm.weights import DEFAULT_WEIGHTS
@@ -112,41 +112,49 @@ class _Scorer:
 
     def update(self, context: Any, candidates: Sequence[Any], results: Sequence[Any]) -> None:
         """Learn from what was measured; candidates that failed are passed over."""
-        found = [
-            (self._known(candidate), _run_secs(result)) for candidate, result in zip(candidates, results, strict=True)
-        ]
+        found = zip(self._features_of(candidates), map(_run_secs, results), strict=True)
         readable = [(features, secs) for features, secs in found if features is not None]
         self._ranker.learn(_task(context), [features for features, _ in readable], [secs for _, secs in readable])
 
     def predict(self, context: Any, candidates: Sequence[Any]) -> Float[np.ndarray, "candidates"]:
         """Score of each candidate; TVM takes NaN without a word, so there is none."""
         scores = np.full(len(candidates), _WORST)
-        features = [self._known(candidate) for candidate in candidates]
+        features = self._features_of(candidates)
         rows = [row for row, found in enumerate(features) if found is not None]
         if rows:
             scores[rows] = self._ranker.scores([found for found in features if found is not None], _task(context))
         finite: Float[np.ndarray, "candidates"] = np.nan_to_num(scores, nan=_WORST, posinf=_WORST, neginf=_WORST)
         return finite
 
-    def _known(self, candidate: Any) -> GraphFeatures | None:
-        """Features of a candidate; ``None`` if it cannot be read."""
-        module = candidate.sch.mod
-        key = tvm_ffi.structural_hash(module)
-        if key in self._features:
+    def _features_of(self, candidates: Sequence[Any]) -> list[GraphFeatures | None]:
+        """Features of candidates; ``None`` for one that cannot be read.  Each is read when it is first seen."""
+        modules = [candidate.sch.mod for candidate in candidates]
+        keys = [tvm_ffi.structural_hash(module) for module in modules]
+        unknown = {key: module for key, module in zip(keys, modules, strict=True) if key not in self._features}
+        graphs = {key: _read(module) for key, module in unknown.items()}
+        readable = {key: graph for key, graph in graphs.items() if graph is not None}
+        self._features |= dict.fromkeys(graphs) | dict(
+            zip(readable, candidate_features([*readable.values()]), strict=True)
+        )
+        found = [self._features[key] for key in keys]
+        for key in keys:
             self._features.move_to_end(key)
-            return self._features[key]
-        found: GraphFeatures | None = None
-        try:
-            found = candidate_features(read_candidate(module))
-        except UnsupportedModelError as error:
-            logger.warning("a candidate cannot be scored: %s", error)
-        if found is not None and not (found.op_types == NodeType.STATEMENT).any():
-            logger.warning("a candidate cannot be scored: it has no statement that stores anything.")
-            found = None
-        self._features[key] = found
-        if len(self._features) > _KEPT:
+        while len(self._features) > _KEPT:
             self._features.popitem(last=False)
-        return self._features[key]
+        return found
+
+
+def _read(module: Any) -> StatementGraph | None:
+    """A candidate; ``None``, and a warning, if there is nothing to score."""
+    try:
+        graph = read_candidate(module)
+    except UnsupportedModelError as error:
+        logger.warning("a candidate cannot be scored: %s", error)
+        return None
+    if not graph.statements:
+        logger.warning("a candidate cannot be scored: it has no statement that stores anything.")
+        return None
+    return graph
 
 
 def _task(context: Any) -> str:

@@ -107,7 +107,7 @@ def read_records(
     """
     found = []
     for task in measured_tasks(database, target, workloads):
-        features = tuple(candidate_features(read_candidate(candidate.sch.mod)) for candidate in task.candidates)
+        features = tuple(candidate_features([read_candidate(candidate.sch.mod) for candidate in task.candidates]))
         found.append(TaskRecords(task.name, task.kind, features, task.run_secs))
         if progress is not None:
             progress(task.name)

@@ -29,7 +29,7 @@ _STRIDES = {"c": {"i": SIZE, "j": 1, "k": 0}, "a": {"i": SIZE, "j": 0, "k": 1}, 
 def candidates(count: int, seed: int = 0) -> tuple[GraphFeatures, ...]:
     """``c[i, j] += a[i, k] * b[k, j]``, each axis in two loops, these in any order and the innermost in any kind."""
     rng = np.random.default_rng(seed)
-    return tuple(candidate_features(_drawn(rng)) for _ in range(count))
+    return tuple(candidate_features([_drawn(rng) for _ in range(count)]))
 
 
 def _drawn(rng: np.random.Generator) -> StatementGraph:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 from enum import IntEnum
 
 import numpy as np
-from jaxtyping import Float, Shaped
+from jaxtyping import Float, Int, Shaped
 
 from costmodel.features import GraphFeatures
-from costmodel.integrations.tvm.candidate.code import InnerCode, stack_buffers
-from costmodel.integrations.tvm.candidate.statement_graph import LoopKind, Statement, StatementGraph
-from costmodel.integrations.tvm.candidate.traffic import CACHE_BYTES, Nest
+from costmodel.integrations.tvm.candidate.code import InnerCode
+from costmodel.integrations.tvm.candidate.nests import Nests
+from costmodel.integrations.tvm.candidate.statement_graph import LoopKind, StatementGraph
+from costmodel.integrations.tvm.candidate.traffic import CACHE_BYTES, Traffic
 
 __all__ = ["NUM_FEATURES", "WORK_TERMS", "NodeType", "candidate_features", "candidate_schema_hash"]
 
@@ -119,8 +121,8 @@ def candidate_schema_hash() -> str:
     return hashlib.sha256(names.encode()).hexdigest()[:16]
 
 
-def candidate_features(graph: StatementGraph) -> GraphFeatures:
-    """What the model sees of a candidate.
+def candidate_features(graphs: Sequence[StatementGraph]) -> list[GraphFeatures]:
+    """What the model sees of each candidate; of many at once, most of the time is spent on arrays.
 
     Rows are loops, in their order, then each statement followed by what it reads and writes.  Edges run from a loop to
     what is right inside, from a statement to what it reads, from there to what it writes, and from a store to the later
@@ -129,47 +131,84 @@ def candidate_features(graph: StatementGraph) -> GraphFeatures:
     Returns:
         Features whose ``work`` has a column for each of :data:`WORK_TERMS`, zero but for statements.
     """
-    nests = [Nest.of(statement, graph.loops) for statement in graph.statements]
-    footprints = [nest.footprint_bytes() for nest in nests]
-    on_stack = stack_buffers(graph)
-    types = [_LOOP_TYPES[loop.kind] for loop in graph.loops]
-    rows = [*_loop_rows(graph, nests, footprints)]
-    work = [np.zeros(len(WORK_TERMS)) for _ in rows]
-    edges = [(loop.parent, index) for index, loop in enumerate(graph.loops) if loop.parent >= 0]
-    last_store: dict[int, int] = {}
-    for statement, nest, footprint in zip(graph.statements, nests, footprints, strict=True):
-        place = len(rows)
-        if statement.loops:
-            edges.append((statement.loops[-1], place))
-        misses = np.array([nest.misses(size, footprint) for size in CACHE_BYTES])
-        transfers = nest.register_transfers()
-        code = InnerCode.of(statement, graph.loops, on_stack)
-        done = _work(statement, nest, code, transfers, misses)
-        types.append(NodeType.STATEMENT)
-        rows.append(_statement_row(statement, nest, code, footprint, done))
-        work.append(done)
-        rows += [*_access_rows(statement, nest, footprint, transfers, misses)]
-        work += [np.zeros(len(WORK_TERMS))] * len(statement.accesses)
-        store = place + len(statement.accesses)
-        for row, access in enumerate(statement.accesses, start=place + 1):
-            types.append(NodeType.STORE if access.is_store else NodeType.LOAD)
-            if not access.is_store:
-                edges += [(place, row), (row, store)]
-                if access.buffer in last_store:
-                    edges.append((last_store[access.buffer], row))
-        if len(statement.accesses) == 1:
-            edges.append((place, store))
-        last_store[statement.accesses[-1].buffer] = store
-    count = len(rows)
-    return GraphFeatures(
-        op_types=np.array(types, dtype=np.int64),
-        tokens=_spread_out(np.array(rows).reshape(count, NUM_FEATURES)).astype(np.float32),
-        work=np.array(work, dtype=np.float32).reshape(count, len(WORK_TERMS)),
-        kernels=np.zeros(count, dtype=np.int64),
-        edges=np.array(sorted(edges), dtype=np.int64).reshape(-1, 2),
-        op_index=np.arange(count),
-        batch=1,
+    nests = Nests.of(graphs)
+    traffic, code = Traffic(nests), InnerCode.of(graphs, nests)
+    layouts = [_Layout.of(graph) for graph in graphs]
+    first_row = np.cumsum([0, *(layout.count for layout in layouts)])
+    loops, statements, accesses = (
+        np.concatenate([first + layout.rows[part] for first, layout in zip(first_row[:-1], layouts, strict=True)])
+        if layouts
+        else np.zeros(0, dtype=np.int64)
+        for part in range(3)
     )
+    misses = np.stack([traffic.misses(size) for size in CACHE_BYTES], axis=1)
+    done = _work(traffic, code, misses)
+    tokens = np.zeros((first_row[-1], NUM_FEATURES))
+    tokens[loops, _LOOPS_AT:_STATEMENTS_AT] = _loop_rows(graphs, traffic)
+    tokens[statements, _STATEMENTS_AT:_ACCESSES_AT] = _statement_rows(traffic, code, done)
+    tokens[accesses, _ACCESSES_AT:] = _access_rows(traffic, misses)
+    tokens = _spread_out(tokens).astype(np.float32)
+    work = np.zeros((first_row[-1], len(WORK_TERMS)), dtype=np.float32)
+    work[statements] = done
+    return [
+        GraphFeatures(
+            op_types=np.array(layout.types, dtype=np.int64),
+            tokens=tokens[first : first + layout.count].copy(),  # lest one keeps all
+            work=work[first : first + layout.count].copy(),
+            kernels=np.zeros(layout.count, dtype=np.int64),
+            edges=np.array(sorted(layout.edges), dtype=np.int64).reshape(-1, 2),
+            op_index=np.arange(layout.count),
+            batch=1,
+        )
+        for first, layout in zip(first_row.tolist(), layouts, strict=False)
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class _Layout:
+    """Rows of a candidate.
+
+    Attributes:
+        types: What each row stands for.
+        edges: Pairs of rows.
+        rows: Those of the loops, of the statements and of the accesses, each in order.
+    """
+
+    types: list[NodeType]
+    edges: list[tuple[int, int]]
+    rows: tuple[Int[np.ndarray, "_"], ...]
+
+    @property
+    def count(self) -> int:
+        """How many rows there are."""
+        return len(self.types)
+
+    @classmethod
+    def of(cls, graph: StatementGraph) -> _Layout:
+        """The rows of a candidate."""
+        types = [_LOOP_TYPES[loop.kind] for loop in graph.loops]
+        edges = [(loop.parent, index) for index, loop in enumerate(graph.loops) if loop.parent >= 0]
+        statements, accesses = list[int](), list[int]()
+        last_store: dict[int, int] = {}
+        for statement in graph.statements:
+            place = len(types)
+            store = place + len(statement.accesses)
+            statements.append(place)
+            accesses += range(place + 1, store + 1)
+            types.append(NodeType.STATEMENT)
+            if statement.loops:
+                edges.append((statement.loops[-1], place))
+            for row, access in enumerate(statement.accesses, start=place + 1):
+                types.append(NodeType.STORE if access.is_store else NodeType.LOAD)
+                if not access.is_store:
+                    edges += [(place, row), (row, store)]
+                    if access.buffer in last_store:
+                        edges.append((last_store[access.buffer], row))
+            if len(statement.accesses) == 1:
+                edges.append((place, store))
+            last_store[statement.accesses[-1].buffer] = store
+        rows = (range(len(graph.loops)), statements, accesses)
+        return cls(types, edges, tuple(np.array(part, dtype=np.int64) for part in rows))
 
 
 def _spread_out(rows: Float[np.ndarray, "rows features"]) -> Float[np.ndarray, "rows features"]:
@@ -179,127 +218,136 @@ def _spread_out(rows: Float[np.ndarray, "rows features"]) -> Float[np.ndarray, "
 
 
 def _work(
-    statement: Statement,
-    nest: Nest,
-    code: InnerCode,
-    transfers: Float[np.ndarray, "accesses"],
-    misses: Float[np.ndarray, "caches accesses"],
-) -> Float[np.ndarray, "terms"]:
-    operations, vectors = statement.operations, nest.vector_executions
+    traffic: Traffic, code: InnerCode, misses: Float[np.ndarray, "accesses caches"]
+) -> Float[np.ndarray, "statements terms"]:
+    nests = traffic.nests
+    operations = [statement.operations for statement in nests.statements]
+    floating, slow = (
+        np.array(counts, dtype=np.float64)
+        for counts in ([one.floating for one in operations], [one.functions + one.divisions for one in operations])
+    )
     terms = [
-        vectors * operations.floating,
-        vectors * (operations.functions + operations.divisions),
-        transfers.sum(),
-        *misses.sum(axis=1),
-        nest.loop_steps(),
-        nest.divided(statement.divisions),
-        nest.executions,
+        traffic.vector_executions * floating,
+        traffic.vector_executions * slow,
+        nests.total(traffic.register_transfers),
+        *nests.total(misses).T,
+        traffic.loop_steps,
+        traffic.divided,
+        traffic.executions,
         code.pieces,
         code.spills,
     ]
-    return np.array(terms) * 1e-6
+    return np.stack(terms, axis=1) * 1e-6
 
 
-def _loop_rows(
-    graph: StatementGraph, nests: Sequence[Nest], footprints: Sequence[Float[np.ndarray, "_"]]
-) -> Float[np.ndarray, "loops features"]:
-    rows = np.zeros((len(graph.loops), NUM_FEATURES))
-    sums = np.zeros((len(graph.loops), len(_LOOP_NAMES)))
-    for statement, nest, footprint in zip(graph.statements, nests, footprints, strict=True):
-        loops = list(statement.loops)
-        still = (nest.strides == 0).sum(axis=0)
-        by_one = (np.abs(nest.strides) == 1).sum(axis=0)
-        of_all = sums[loops]
-        of_all[:, 1] = nest.outside[:-1]
-        greatest = [nest.outside[-1] / nest.outside[1:], nest.unrolled, np.arange(len(loops))[::-1], statement.reduces]
-        of_all[:, [2, 4, 6, 7]] = np.maximum(of_all[:, [2, 4, 6, 7]], np.array(greatest, dtype=np.float64).T)
-        added = [footprint[:-1], footprint[1:], np.ones(len(loops)), still, by_one, len(nest.strides) - still - by_one]
-        of_all[:, 8:] += np.array(added).T
-        sums[loops] = of_all
-    for index, loop in enumerate(graph.loops):
-        sums[index, [0, 3, 5]] = loop.extent, loop.unroll_steps, loop.depth
-    rows[:, _LOOPS_AT : _LOOPS_AT + len(_LOOP_NAMES)] = sums
+def _loop_rows(graphs: Sequence[StatementGraph], traffic: Traffic) -> Float[np.ndarray, "loops features"]:
+    nests = traffic.nests
+    own = [(loop.extent, loop.unroll_steps, loop.depth) for graph in graphs for loop in graph.loops]
+    rows = np.zeros((len(own), len(_LOOP_NAMES)))
+    rows[:, [0, 3, 5]] = np.array(own, dtype=np.float64).reshape(-1, 3)
+    around = nests.is_loop
+    loops = nests.loops[around]
+    still = nests.total((nests.strides == 0).astype(np.float64))
+    by_one = nests.total((np.abs(nests.strides) == 1).astype(np.float64))
+    height = np.broadcast_to(np.arange(around.shape[1])[::-1], around.shape)
+    greatest = [nests.outside[:, -1:] / nests.outside[:, 1:], traffic.unrolled, height, nests.reduces]
+    count = nests.total(np.ones((len(nests.accesses), 1)))
+    footprint = traffic.footprint_bytes
+    added = [footprint[:, :-1], footprint[:, 1:], np.ones(around.shape), still, by_one, count - still - by_one]
+    rows[loops, 1] = nests.outside[:, :-1][around]
+    for column, values in zip((2, 4, 6, 7), greatest, strict=True):
+        np.maximum.at(rows[:, column], loops, values[around].astype(np.float64))
+    for column, values in enumerate(added, start=8):
+        np.add.at(rows[:, column], loops, values[around])
     return rows
 
 
-def _statement_row(
-    statement: Statement,
-    nest: Nest,
-    code: InnerCode,
-    footprint: Float[np.ndarray, "depths"],
-    work: Float[np.ndarray, "terms"],
-) -> Float[np.ndarray, "features"]:
-    found = statement.operations
-    values = [
-        *(found.additions, found.products, found.divisions, found.functions, found.comparisons),
-        *(found.choices, nest.lanes, nest.lanes_of_transfers),
-        *(statement.is_update, statement.has_condition),
-        *(nest.outside[-1], nest.vector_width, statement.unroll_steps),
-        *(nest.extents[nest.unrolled].prod(), len(statement.accesses) - 1, len(nest.extents)),
-        *_inner(nest.extents),
-        *_inner(np.array(statement.reduces, dtype=np.float64)),
-        *_inner(nest.unrolled),
-        *_inner_levels(footprint),
+def _statement_rows(
+    traffic: Traffic, code: InnerCode, work: Float[np.ndarray, "statements terms"]
+) -> Float[np.ndarray, "statements features"]:
+    nests = traffic.nests
+    counts = [
+        (one.additions, one.products, one.divisions, one.functions, one.comparisons, one.choices)
+        for one in (statement.operations for statement in nests.statements)
+    ]
+    told = [
+        (statement.unroll_steps, len(statement.accesses) - 1, len(statement.loops)) for statement in nests.statements
+    ]
+    flags = [(statement.is_update, statement.has_condition) for statement in nests.statements]
+    unroll_steps, loads, loops = np.array(told, dtype=np.float64).reshape(-1, 3).T
+    columns = [
+        np.array(counts, dtype=np.float64).reshape(-1, 6),
+        traffic.lanes,
+        traffic.lanes_of_transfers,
+        np.array(flags, dtype=np.float64).reshape(-1, 2),
+        nests.outside[:, -1],
+        nests.vector_width,
+        unroll_steps,
+        np.where(traffic.unrolled, nests.extents, 1).prod(axis=1),
+        loads,
+        loops,
+        _inner(nests.extents * nests.is_loop),
+        _inner(nests.reduces),
+        _inner(traffic.unrolled),
+        _inner_levels(traffic.footprint_bytes),
         *(code.carries, code.is_taken_to_pieces, code.is_on_stack),
         *(code.steps, code.registers, code.lanes, code.steps_inside),
-        *(1e6 * work),
+        1e6 * work,
     ]
-    row = np.zeros(NUM_FEATURES)
-    row[_STATEMENTS_AT : _STATEMENTS_AT + len(values)] = values
-    return row
+    return np.column_stack(columns)
 
 
 def _access_rows(
-    statement: Statement,
-    nest: Nest,
-    footprint: Float[np.ndarray, "depths"],
-    transfers: Float[np.ndarray, "accesses"],
-    misses: Float[np.ndarray, "caches accesses"],
+    traffic: Traffic, misses: Float[np.ndarray, "accesses caches"]
 ) -> Float[np.ndarray, "accesses features"]:
-    strides = np.abs(_inner(nest.strides))
+    nests = traffic.nests
+    strides = np.abs(_inner(nests.strides))
+    told = [(access.item_bytes / 4, access.buffer_bytes, access.is_argument) for access in nests.accesses]
     columns = [
-        [[access.item_bytes / 4, access.buffer_bytes, access.is_argument] for access in statement.accesses],
-        nest.is_contiguous[:, None],
-        transfers[:, None],
-        misses.T,
+        np.array(told, dtype=np.float64).reshape(-1, 3),
+        traffic.is_contiguous,
+        traffic.register_transfers,
+        misses,
         strides == 0,
         strides == 1,
         strides,
-        _inner_levels(nest.unique_bytes),
-        _inner_levels(nest.lines)[:, 1:3],
-        _reuse(nest, footprint),
+        _inner_levels(nests.unique_bytes),
+        _inner_levels(nests.lines)[:, 1:3],
+        _reuse(traffic),
     ]
-    rows = np.zeros((len(statement.accesses), NUM_FEATURES))
-    rows[:, _ACCESSES_AT:] = np.concatenate(columns, axis=1)
-    return rows
+    return np.column_stack(columns)
 
 
-def _reuse(nest: Nest, footprint: Float[np.ndarray, "depths"]) -> Float[np.ndarray, "accesses 3"]:
+def _reuse(traffic: Traffic) -> Float[np.ndarray, "accesses 3"]:
     """The innermost loop along which each access stays where it is; zeros where there is none.
 
     How far out the loop is, its extent, and the bytes touched in one run of it.
     """
-    found = np.zeros((len(nest.strides), 3))
-    for row, strides in enumerate(nest.strides):
-        still = np.flatnonzero(strides == 0)
-        if len(still):
-            loop = still[-1]
-            found[row] = len(strides) - loop, nest.extents[loop], footprint[loop + 1]
-    return found
+    nests = traffic.nests
+    still = (nests.strides == 0) & nests.is_loop[nests.of_access]
+    places = still.shape[1]
+    loop = np.where(still, np.arange(places), -1).max(axis=1)
+    found = [
+        places - loop,
+        nests.extents[nests.of_access, loop],
+        traffic.footprint_bytes[nests.of_access, loop + 1],
+    ]
+    reuse: Float[np.ndarray, "accesses 3"] = np.stack(found, axis=1) * (loop >= 0)[:, None]
+    return reuse
 
 
-def _inner(values: Shaped[np.ndarray, "*rows loops"]) -> Float[np.ndarray, "*rows inner"]:
+def _inner(values: Shaped[np.ndarray, "rows loops"]) -> Float[np.ndarray, "rows inner"]:
     """Of the innermost loops, the innermost first; zeros where there are fewer."""
-    taken = values[..., ::-1][..., :_INNER]
-    inner = np.zeros((*values.shape[:-1], _INNER))
-    inner[..., : taken.shape[-1]] = taken
+    taken = values[:, ::-1][:, :_INNER]
+    inner = np.zeros((len(values), _INNER))
+    inner[:, : taken.shape[1]] = taken
     return inner
 
 
-def _inner_levels(values: Float[np.ndarray, "*rows depths"]) -> Float[np.ndarray, "*rows levels"]:
+def _inner_levels(values: Float[np.ndarray, "rows depths"]) -> Float[np.ndarray, "rows levels"]:
     """Within no loop, within the innermost ...; where there are fewer, within all of them."""
-    taken = values[..., ::-1][..., :_LEVELS]
-    levels = np.empty((*values.shape[:-1], _LEVELS))
-    levels[..., : taken.shape[-1]] = taken
-    levels[..., taken.shape[-1] :] = values[..., :1]
+    taken = values[:, ::-1][:, :_LEVELS]
+    levels = np.empty((len(values), _LEVELS))
+    levels[:, : taken.shape[1]] = taken
+    levels[:, taken.shape[1] :] = values[:, :1]
     return levels

@@ -1,15 +1,16 @@
-"""What moves between registers, caches and memory while a statement is executed again and again."""
+"""What moves between registers, caches and memory while statements are executed again and again."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 
-from costmodel.integrations.tvm.candidate.statement_graph import Loop, LoopKind, Statement
+from costmodel.integrations.tvm.candidate.nests import Nests, at_places
 
-__all__ = ["CACHE_BYTES", "Nest"]
+__all__ = ["CACHE_BYTES", "Traffic"]
 
 CACHE_BYTES = (32e3, 1e6, 16e6)
 """Sizes that stand for a first, second and last cache: of today's processors, within a factor of two or so."""
@@ -23,144 +24,127 @@ _LINE_BYTES = 64
 
 
 @dataclass(frozen=True)
-class Nest:
-    """A statement and the loops around it, as arrays; the outermost loop first, accesses as in the statement.
+class Traffic:
+    """What each statement and access moves, and how often; one number each, unless it says otherwise.
 
     Attributes:
-        extents: How often each loop runs.
-        outside: Product of the extents of the loops outside of the d-th, d from 0 to their number.
-        vector_width: Elements that are processed at once.
-        unrolled: Loops that a compiler unrolls.
-        strides: Elements between two runs of each loop, by access.
-        unique_bytes: Bytes touched while the loops from the d-th inwards run, by access.
-        lines: Cache lines touched meanwhile, by access.
+        nests: The statements.
     """
 
-    extents: Float[np.ndarray, "loops"]
-    outside: Float[np.ndarray, "depths"]
-    vector_width: float
-    unrolled: Bool[np.ndarray, "loops"]
-    strides: Float[np.ndarray, "accesses loops"]
-    unique_bytes: Float[np.ndarray, "accesses depths"]
-    lines: Float[np.ndarray, "accesses depths"]
-    buffers: tuple[int, ...]
+    nests: Nests
 
-    @classmethod
-    def of(cls, statement: Statement, loops: list[Loop]) -> Nest:
-        """The arrays of a statement.
+    @cached_property
+    def unrolled(self) -> Bool[np.ndarray, "statements loops"]:
+        """Loops that a compiler unrolls."""
+        steps = [max(statement.unroll_steps, 1) for statement in self.nests.statements]
+        return self.nests.written_out(np.array(steps, dtype=np.float64))
 
-        Args:
-            statement: One of a candidate's.
-            loops: All loops of the candidate.
-        """
-        around = [loops[index] for index in statement.loops]
-        extents = np.array([loop.extent for loop in around], dtype=np.float64)
-        is_vector = bool(around) and around[-1].kind is LoopKind.VECTORISED
-        return cls(
-            extents,
-            np.concatenate([[1.0], np.cumprod(extents)]),
-            extents[-1] if is_vector else 1.0,
-            _unrolled(around, statement.unroll_steps),
-            np.array([access.strides for access in statement.accesses]),
-            np.array([access.unique_bytes for access in statement.accesses]),
-            np.array([access.lines for access in statement.accesses]),
-            tuple(access.buffer for access in statement.accesses),
-        )
-
-    @property
-    def lanes(self) -> float:
+    @cached_property
+    def lanes(self) -> Float[np.ndarray, " statements"]:
         """Elements that one vector instruction computes; a vector whose width is none of the processor's is padded."""
-        return float(self.vector_width / np.ceil(self.vector_width / _MOST_LANES))
+        width = self.nests.vector_width
+        lanes: Float[np.ndarray, " statements"] = width / np.ceil(width / _MOST_LANES)
+        return lanes
 
     @property
-    def lanes_of_transfers(self) -> float:
+    def lanes_of_transfers(self) -> Float[np.ndarray, " statements"]:
         """Elements that one instruction loads or stores, on average: nothing is padded there, 7 are 4, 2 and 1."""
-        whole, rest = divmod(int(self.vector_width), _MOST_LANES)
-        return self.vector_width / (whole + rest.bit_count())
+        whole, rest = np.divmod(self.nests.vector_width.astype(np.int64), _MOST_LANES)
+        lanes: Float[np.ndarray, " statements"] = self.nests.vector_width / (whole + np.bitwise_count(rest))
+        return lanes
 
     @property
-    def executions(self) -> float:
-        """How often the statement is executed, vectors counted as one."""
-        return float(self.outside[-1] / self.vector_width)
+    def executions(self) -> Float[np.ndarray, " statements"]:
+        """How often a statement is executed, vectors counted as one."""
+        executions: Float[np.ndarray, " statements"] = self.nests.outside[:, -1] / self.nests.vector_width
+        return executions
 
     @property
-    def vector_executions(self) -> float:
-        """How many vector instructions one operation of the statement takes in all."""
-        return float(self.outside[-1] / self.lanes)
+    def vector_executions(self) -> Float[np.ndarray, " statements"]:
+        """How many vector instructions one operation of a statement takes in all."""
+        executions: Float[np.ndarray, " statements"] = self.nests.outside[:, -1] / self.lanes
+        return executions
 
-    def footprint_bytes(self) -> Float[np.ndarray, "depths"]:
+    @cached_property
+    def footprint_bytes(self) -> Float[np.ndarray, "statements depths"]:
         """Bytes of the cache lines touched while the loops from the d-th inwards run; a buffer counts once."""
-        by_buffer: dict[int, np.ndarray] = {}
-        for buffer, lines in zip(self.buffers, self.lines, strict=True):
-            known = by_buffer.get(buffer)
-            by_buffer[buffer] = lines if known is None else np.maximum(known, lines)
-        total: Float[np.ndarray, "depths"] = _LINE_BYTES * np.sum(list(by_buffer.values()), axis=0)
-        return total
+        nests = self.nests
+        pairs, pair_of = np.unique(np.stack([nests.of_access, nests.buffers]), axis=1, return_inverse=True)
+        lines = np.zeros((pairs.shape[1], nests.lines.shape[1]))
+        np.maximum.at(lines, pair_of, nests.lines)
+        total = np.zeros((len(nests.statements), nests.lines.shape[1]))
+        np.add.at(total, pairs[0], lines)
+        return _LINE_BYTES * total
 
-    def register_transfers(self) -> Float[np.ndarray, "accesses"]:
+    @property
+    def is_contiguous(self) -> Bool[np.ndarray, " accesses"]:
+        """Whether vectors of an access are loaded or stored whole."""
+        is_vector = self.nests.vector_width[self.nests.of_access] > 1
+        contiguous: Bool[np.ndarray, " accesses"] = (np.abs(self.nests.strides[:, -1]) == 1) & is_vector
+        return contiguous
+
+    @cached_property
+    def register_transfers(self) -> Float[np.ndarray, " accesses"]:
         """Loads or stores of each access.
 
         Unrolled loops keep in registers what fits there; so does a loop along which the element stays the same.
         """
-        inner = len(self.extents) - int(np.argmin(np.append(self.unrolled[::-1], False)))
-        width = np.where(self.is_contiguous, _ITEM_BYTES * self.lanes_of_transfers, _ITEM_BYTES)
-        fits = self.unique_bytes.sum(axis=0) <= _REGISTER_BYTES
-        place = max(inner, int(np.argmax(fits)) if fits.any() else len(self.extents))
-        return self._reloads(place) * np.ceil(self.unique_bytes[:, place] / width)
+        nests = self.nests
+        inner = nests.extents.shape[1] - self.unrolled.sum(axis=1)
+        place = np.maximum(inner, _first(nests.total(nests.unique_bytes) <= _REGISTER_BYTES))[nests.of_access]
+        lanes = self.lanes_of_transfers[nests.of_access]
+        width = np.where(self.is_contiguous, _ITEM_BYTES * lanes, _ITEM_BYTES)
+        transfers: Float[np.ndarray, " accesses"] = np.ceil(at_places(nests.unique_bytes, place) / width)
+        transfers *= self._reloads(place)
+        return transfers
 
-    @property
-    def is_contiguous(self) -> Bool[np.ndarray, "accesses"]:
-        """Whether vectors of an access are loaded or stored whole."""
-        if not len(self.extents):
-            return np.zeros(len(self.strides), dtype=bool)
-        contiguous: Bool[np.ndarray, "accesses"] = (np.abs(self.strides[:, -1]) == 1) & (self.vector_width > 1)
-        return contiguous
-
-    def misses(self, cache_bytes: float, footprint: Float[np.ndarray, "depths"]) -> Float[np.ndarray, "accesses"]:
+    def misses(self, cache_bytes: float) -> Float[np.ndarray, " accesses"]:
         """Cache lines of each access that are fetched into a cache.
 
         As many inner loops as fit keep what they touch; what they touch is fetched again each time they start, except
         along loops right around them that do not move the access.
         """
-        fits = footprint <= cache_bytes
-        place = int(np.argmax(fits)) if fits.any() else len(self.extents)
-        fetched: Float[np.ndarray, "accesses"] = self._reloads(place) * self.lines[:, place]
+        place = _first(self.footprint_bytes <= cache_bytes)[self.nests.of_access]
+        fetched: Float[np.ndarray, " accesses"] = self._reloads(place) * at_places(self.nests.lines, place)
         return fetched
 
-    def _reloads(self, place: int) -> Float[np.ndarray, "accesses"]:
+    def _reloads(self, place: Int[np.ndarray, " accesses"]) -> Float[np.ndarray, " accesses"]:
         """How often the loops from ``place`` inwards start with other elements than just before."""
-        still = self.strides[:, :place][:, ::-1] == 0
-        run = np.where(still.all(axis=1), place, np.argmin(still, axis=1)) if place else np.zeros(len(still), dtype=int)
-        reloads: Float[np.ndarray, "accesses"] = self.outside[place - run]
+        reloads: Float[np.ndarray, " accesses"] = self.nests.outside[
+            self.nests.of_access, at_places(self._after_last_moved, place)
+        ]
         return reloads
 
-    def divided(self, divisions: tuple[tuple[int, int], ...]) -> float:
+    @cached_property
+    def _after_last_moved(self) -> Int[np.ndarray, "accesses depths"]:
+        """The place after the last loop outside of the d-th that moves an access; 0 if none does."""
+        moved = np.where(self.nests.strides != 0, np.arange(1, self.nests.strides.shape[1] + 1), 0)
+        before = np.zeros((len(moved), 1), dtype=np.int64)
+        return np.concatenate([before, np.maximum.accumulate(moved, axis=1)], axis=1)
+
+    @property
+    def loop_steps(self) -> Float[np.ndarray, " statements"]:
+        """How often a counter is raised and compared."""
+        is_counted = self.nests.is_loop & ~self.unrolled
+        steps: Float[np.ndarray, " statements"] = (self.nests.outside[:, 1:] * is_counted).sum(axis=1)
+        return steps
+
+    @property
+    def divided(self) -> Float[np.ndarray, " statements"]:
         """How many integer quotients and rests are computed; see :class:`Statement`.
 
         Where all loops that change one are written out, the compiler computes it.
         """
-        return sum(float(self.outside[last]) for first, last in divisions if not self.unrolled[first:last].all())
+        found = np.zeros(len(self.nests.statements))
+        for row, statement in enumerate(self.nests.statements):
+            outer = self.nests.extents.shape[1] - len(statement.loops)
+            for first, last in statement.divisions:
+                if not self.unrolled[row, outer + first : outer + last].all():
+                    found[row] += self.nests.outside[row, outer + last]
+        return found
 
-    def loop_steps(self) -> float:
-        """How often a counter is raised and compared."""
-        is_counted = ~self.unrolled
-        if self.vector_width > 1:
-            is_counted[-1] = False
-        return float(self.outside[1:][is_counted].sum())
 
-
-def _unrolled(loops: list[Loop], steps: int) -> Bool[np.ndarray, "loops"]:
-    """Which loops are written out, from the innermost, as long as that stays below the limit."""
-    unrolled = np.zeros(len(loops), dtype=bool)
-    product = 1
-    for place in range(len(loops) - 1, -1, -1):
-        loop = loops[place]
-        if loop.kind is LoopKind.VECTORISED:
-            unrolled[place] = True
-            continue
-        product *= loop.extent
-        fits = loop.kind is LoopKind.SERIAL and product <= max(steps, 1)
-        if not fits and loop.kind is not LoopKind.UNROLLED:
-            break
-        unrolled[place] = True
-    return unrolled
+def _first(holds: Bool[np.ndarray, "rows depths"]) -> Int[np.ndarray, " rows"]:
+    """The first depth at which something holds; the last if at none."""
+    first: Int[np.ndarray, " rows"] = np.where(holds.any(axis=1), holds.argmax(axis=1), holds.shape[1] - 1)
+    return first

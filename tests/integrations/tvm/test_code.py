@@ -9,6 +9,7 @@ pytest.importorskip("tvm", reason="the package of TVM's candidates needs TVM: pi
 
 from costmodel.integrations.tvm.candidate import Access, Loop, LoopKind, Operations, Statement, StatementGraph
 from costmodel.integrations.tvm.candidate.code import InnerCode, stack_buffers
+from costmodel.integrations.tvm.candidate.nests import Nests
 
 SUM, TERM, OUT = range(3)
 ROWS, STEPS = 7, 64
@@ -73,7 +74,9 @@ def summing(width: int, rows: int = ROWS, *, row_stride: int | None = None, copy
 
 
 def code_of(graph: StatementGraph) -> InnerCode:
-    return InnerCode.of(graph.statements[0], graph.loops, stack_buffers(graph))
+    """Of the first statement."""
+    nests = Nests.of([StatementGraph(graph.loops, graph.statements[:1])])
+    return InnerCode(nests, [stack_buffers(graph)])
 
 
 @pytest.mark.parametrize("width", [18, 24, 36, 48])
@@ -131,8 +134,8 @@ def test_loops_beyond_forty_steps_are_written_out_if_tvm_is_told_to() -> None:
     around = loops(extents, LoopKind.VECTORISED)
     told = statement([0, 1, 2], extents, strides, unroll_steps=64)
     untold = statement([0, 1, 2], extents, strides)
-    assert InnerCode.of(told, around, {}).steps == 64
-    assert InnerCode.of(untold, around, {}).steps == 1
+    assert code_of(StatementGraph(around, [told])).steps == 64
+    assert code_of(StatementGraph(around, [untold])).steps == 1
 
 
 @pytest.mark.parametrize(
@@ -146,6 +149,7 @@ def test_loops_beyond_forty_steps_are_written_out_if_tvm_is_told_to() -> None:
 )
 def test_lanes_that_a_compiler_finds(inner: int, term: list[int], total: list[int], lanes: int, inside: int) -> None:
     extents = [STEPS, inner]
-    code = InnerCode.of(statement([0, 1], extents, {TERM: term, SUM: total}), loops(extents, LoopKind.SERIAL), {})
+    nest = statement([0, 1], extents, {TERM: term, SUM: total})
+    code = code_of(StatementGraph(loops(extents, LoopKind.SERIAL), [nest]))
     assert code.lanes == lanes
     assert code.steps_inside == inside

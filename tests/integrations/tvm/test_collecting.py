@@ -235,7 +235,8 @@ def test_records_are_read_task_by_task(collector, tiny, matmul, target, folder):
     assert read == [first.name, second.name]
     for records in (first, second):
         modules = [found for found in modules_of(folder) if invented_ns(key_of(found)) in in_ns(records.run_secs)]
-        expected = {invented_ns(key_of(found)): candidate_features(read_candidate(found)) for found in modules}
+        features = candidate_features([read_candidate(found) for found in modules])
+        expected = dict(zip([invented_ns(key_of(found)) for found in modules], features, strict=True))
         for candidate, time_ns in zip(records.candidates, in_ns(records.run_secs), strict=True):
             np.testing.assert_array_equal(candidate.tokens, expected[time_ns].tokens)
 

@@ -137,7 +137,7 @@ def failed() -> Any:
 def test_each_candidate_has_the_score_that_the_ranker_gives_it(model, ranker, context, candidates):
     scores = model.predict(context, candidates)
 
-    features = [candidate_features(read_candidate(found.sch.mod)) for found in candidates]
+    features = candidate_features([read_candidate(found.sch.mod) for found in candidates])
     np.testing.assert_allclose(scores, ranker.scores(features), rtol=1e-5)
     assert scores.shape == (12,)
     assert (np.isfinite(scores) & (scores > 0)).all()

@@ -13,6 +13,7 @@ import pytest
 
 pytest.importorskip("tvm", reason="the package of TVM's candidates needs TVM: pip install '.[tvm]'")
 
+from costmodel.features import GraphFeatures
 from costmodel.integrations.tvm.candidate import (
     NUM_FEATURES,
     WORK_TERMS,
@@ -27,7 +28,8 @@ from costmodel.integrations.tvm.candidate import (
     candidate_schema_hash,
     features,
 )
-from costmodel.integrations.tvm.candidate.traffic import Nest
+from costmodel.integrations.tvm.candidate.nests import Nests
+from costmodel.integrations.tvm.candidate.traffic import Traffic
 
 A, B, C, D = range(4)
 
@@ -76,20 +78,25 @@ def matmul_loops(inner: LoopKind = LoopKind.VECTORISED) -> list[Loop]:
     ]
 
 
-def matmul_nest(inner: LoopKind = LoopKind.VECTORISED, unroll_steps: int = 0) -> Nest:
-    return Nest.of(update(unroll_steps=unroll_steps), matmul_loops(inner))
+def traffic_of(statement: Statement, loops: list[Loop]) -> Traffic:
+    return Traffic(Nests.of([StatementGraph(loops, [statement])]))
+
+
+def matmul_traffic(inner: LoopKind = LoopKind.VECTORISED, unroll_steps: int = 0) -> Traffic:
+    return traffic_of(update(unroll_steps=unroll_steps), matmul_loops(inner))
 
 
 # --- Traffic ---
 
 
 def test_a_nest_has_the_outermost_loop_first():
-    nest = matmul_nest()
+    traffic = matmul_traffic()
 
-    assert nest.extents.tolist() == [8, 32, 16]
-    assert nest.outside.tolist() == [1, 8, 256, 4096]
-    assert nest.unrolled.tolist() == [False, False, True]
-    assert nest.is_contiguous.tolist() == [True, False, True, True]
+    assert traffic.nests.extents.tolist() == [[8, 32, 16]]
+    assert traffic.nests.outside.tolist() == [[1, 8, 256, 4096]]
+    assert traffic.nests.inside.tolist() == [[4096, 512, 16, 1]]
+    assert traffic.unrolled.tolist() == [[False, False, True]]
+    assert traffic.is_contiguous.tolist() == [True, False, True, True]
 
 
 @pytest.mark.parametrize(
@@ -106,9 +113,9 @@ def test_a_nest_has_the_outermost_loop_first():
 def test_a_vector_is_so_many_instructions(extent, kind, lanes, executions, vector_executions):
     loops = matmul_loops(kind)
     loops[2] = replace(loops[2], extent=extent)
-    nest = Nest.of(update(), loops)
+    found = traffic_of(update(), loops)
 
-    assert (nest.lanes, nest.executions, nest.vector_executions) == (lanes, executions, vector_executions)
+    assert (found.lanes, found.executions, found.vector_executions) == (lanes, executions, vector_executions)
 
 
 @pytest.mark.parametrize(
@@ -126,31 +133,31 @@ def test_a_vector_is_so_many_instructions(extent, kind, lanes, executions, vecto
 def test_loops_are_unrolled_from_the_innermost_up_to_the_limit_and_others_count_their_steps(
     inner, steps, unrolled, counted
 ):
-    nest = matmul_nest(inner, steps)
+    traffic = matmul_traffic(inner, steps)
 
-    assert nest.unrolled.tolist() == unrolled
-    assert nest.loop_steps() == counted
+    assert traffic.unrolled.tolist() == [unrolled]
+    assert traffic.loop_steps == counted
 
 
 def test_a_row_of_the_result_stays_in_registers_while_its_sum_grows():
     """A run of k needs 196 bytes, all of k with 2304 is too much: c is loaded and stored once for each i."""
-    assert matmul_nest().register_transfers().tolist() == [8, 256, 256, 8]
+    assert matmul_traffic().register_transfers.tolist() == [8, 256, 256, 8]
 
 
 def test_without_vectors_only_what_the_innermost_loop_does_not_move_stays():
-    assert matmul_nest(LoopKind.SERIAL).register_transfers().tolist() == [4096, 256, 4096, 4096]
+    assert matmul_traffic(LoopKind.SERIAL).register_transfers.tolist() == [4096, 256, 4096, 4096]
 
 
 def test_unrolled_loops_keep_what_fits():
     """With j unrolled, all 16 elements of c stay while k runs; with k too, b would need room for 512."""
     for steps in (16, 512):
-        assert matmul_nest(LoopKind.SERIAL, steps).register_transfers().tolist() == [128, 256, 4096, 128]
+        assert matmul_traffic(LoopKind.SERIAL, steps).register_transfers.tolist() == [128, 256, 4096, 128]
 
 
 def test_the_footprint_counts_a_buffer_once():
     lines = [8 + 16 + 32, 1 + 2 + 32, 3, 3]
 
-    assert matmul_nest().footprint_bytes().tolist() == [64 * count for count in lines]
+    assert matmul_traffic().footprint_bytes.tolist() == [[64 * count for count in lines]]
 
 
 @pytest.mark.parametrize(
@@ -164,22 +171,25 @@ def test_the_footprint_counts_a_buffer_once():
     ],
 )
 def test_lines_that_a_cache_fetches(cache_bytes, expected):
-    nest = matmul_nest()
-
-    assert nest.misses(cache_bytes, nest.footprint_bytes()).tolist() == expected
+    assert matmul_traffic().misses(cache_bytes).tolist() == expected
 
 
-def test_divisions_are_done_as_often_as_the_loops_around_them_run():
-    nest = matmul_nest()
+@pytest.mark.parametrize(
+    ("divisions", "steps", "divided"),
+    [
+        ((), 0, 0),
+        (((0, 0), (0, 1), (0, 2), (0, 3)), 0, 8 + 256 + 4096),  # a constant is known
+        # Where all loops that move it are written out: the vector in the first, all of the row in the second.
+        (((2, 3), (1, 3)), 0, 4096),
+        (((2, 3), (1, 3)), 32, 0),
+    ],
+)
+def test_divisions_are_done_as_often_as_the_loops_around_them_run_unless_the_compiler_knows_them(
+    divisions, steps, divided
+):
+    statement = replace(update(unroll_steps=steps), divisions=divisions)
 
-    assert nest.divided(()) == 0
-    assert nest.divided(((0, 0), (0, 1), (0, 2), (0, 3))) == 8 + 256 + 4096, "a constant is known"
-
-
-def test_divisions_of_what_the_compiler_knows_are_free():
-    """Where all loops that move it are written out; the vector alone is in the first, all of the row in the second."""
-    assert matmul_nest().divided(((2, 3), (1, 3))) == 4096
-    assert matmul_nest(LoopKind.VECTORISED, 32).divided(((2, 3), (1, 3))) == 0
+    assert traffic_of(statement, matmul_loops()).divided == divided
 
 
 @pytest.mark.parametrize(("extent", "each"), [(16, 16), (7, 7 / 3), (49, 49 / 4), (24, 12), (12, 6)])
@@ -187,16 +197,16 @@ def test_what_is_no_power_of_two_is_transferred_in_parts(extent, each):
     loops = matmul_loops()
     loops[2] = replace(loops[2], extent=extent)
 
-    assert Nest.of(update(), loops).lanes_of_transfers == pytest.approx(each)
+    assert traffic_of(update(), loops).lanes_of_transfers == pytest.approx(each)
 
 
 def test_a_statement_without_loops():
     alone = Statement((), (), Operations(), (), (access(D, [], [1], [1], is_store=True),), False, False, 0)
-    nest = Nest.of(alone, [])
+    traffic = traffic_of(alone, [])
 
-    assert (nest.executions, nest.lanes, nest.loop_steps()) == (1, 1, 0)
-    assert nest.register_transfers().tolist() == [1]
-    assert nest.misses(32e3, nest.footprint_bytes()).tolist() == [1]
+    assert (traffic.executions, traffic.lanes, traffic.loop_steps) == (1, 1, 0)
+    assert traffic.register_transfers.tolist() == [1]
+    assert traffic.misses(32e3).tolist() == [1]
 
 
 # --- Rows and edges ---
@@ -228,6 +238,11 @@ def candidate() -> StatementGraph:
 STATEMENT_ROWS = [6, 8, 13]
 
 
+def features_of(graph: StatementGraph) -> GraphFeatures:
+    (found,) = candidate_features([graph])
+    return found
+
+
 def column(rows: np.ndarray, kind: tuple[str, ...], name: str) -> np.ndarray:
     starts = {
         features._LOOP_NAMES: features._LOOPS_AT,
@@ -243,7 +258,7 @@ def size(logarithm: float) -> float:
 
 
 def test_loops_come_first_then_each_statement_with_its_accesses():
-    found = candidate_features(candidate())
+    found = features_of(candidate())
 
     assert [NodeType(kind).name for kind in found.op_types] == [
         *("PARALLEL_LOOP", "SERIAL_LOOP", "VECTORISED_LOOP", "SERIAL_LOOP", "UNROLLED_LOOP", "BOUND_LOOP"),
@@ -260,8 +275,27 @@ def test_loops_come_first_then_each_statement_with_its_accesses():
     assert found.batch == 1
 
 
+def test_candidates_look_the_same_whatever_stands_beside_them():
+    """Nests of other depths, one of none, and a candidate without statements."""
+    alone = Statement((), (), Operations(), (), (access(D, [], [1], [1], is_store=True),), False, False, 0)
+    graphs = [
+        candidate(),
+        StatementGraph(matmul_loops(), [update()]),
+        StatementGraph(),
+        StatementGraph([], [alone]),
+        StatementGraph([Loop(-1, 0, 8, LoopKind.SERIAL, 0)], []),
+        candidate(),
+    ]
+
+    for found, graph in zip(candidate_features(graphs), graphs, strict=True):
+        expected = features_of(graph)
+        for name in ("op_types", "tokens", "work", "edges", "op_index"):
+            np.testing.assert_array_equal(getattr(found, name), getattr(expected, name))
+    assert candidate_features([]) == []
+
+
 def test_edges_follow_nesting_and_data():
-    found = candidate_features(candidate())
+    found = features_of(candidate())
 
     nesting = [(0, 1), (0, 5), (1, 2), (3, 4), (4, 6), (2, 8), (5, 13)]
     within = [(6, 7), (8, 9), (8, 10), (8, 11), (9, 12), (10, 12), (11, 12), (13, 14), (14, 15)]
@@ -271,7 +305,7 @@ def test_edges_follow_nesting_and_data():
 
 
 def test_only_statements_do_work_and_theirs_is_what_was_counted():
-    work = candidate_features(candidate()).work * 1e6
+    work = features_of(candidate()).work * 1e6
 
     others = np.delete(work, STATEMENT_ROWS, axis=0)
     assert not others.any()
@@ -294,21 +328,21 @@ def test_functions_and_divisions_are_work_of_their_own():
     graph = candidate()
     graph.statements[2] = replace(graph.statements[2], operations=Operations(functions=2, divisions=1, choices=1))
 
-    assert candidate_features(graph).work[13, :2].tolist() == pytest.approx([0, 3 * 128e-6])
+    assert features_of(graph).work[13, :2].tolist() == pytest.approx([0, 3 * 128e-6])
 
 
 def test_vectors_that_are_taken_to_pieces_are_work():
     graph = candidate()
     graph.loops[1:3] = [replace(graph.loops[1], extent=64), replace(graph.loops[2], extent=48)]
 
-    work = dict(zip(WORK_TERMS, (candidate_features(graph).work[8] * 1e6).round().tolist(), strict=True))
+    work = dict(zip(WORK_TERMS, (features_of(graph).work[8] * 1e6).round().tolist(), strict=True))
     assert work["pieces of vectors"] == 8 * 64 * 16, "elements of a row of c, after each step"
     assert work["spilled vectors"] == 0
 
 
 def test_numbers_of_loops_statements_and_accesses_are_where_their_names_say():
     """The last name of each kind too: none is missing, and none reaches into the columns of the next."""
-    tokens = candidate_features(candidate()).tokens
+    tokens = features_of(candidate()).tokens
     loops, statements, accesses = features._LOOP_NAMES, features._STATEMENT_NAMES, features._ACCESS_NAMES
 
     assert size(column(tokens, loops, "extent")[1]) == pytest.approx(32)
@@ -338,7 +372,7 @@ def test_numbers_of_loops_statements_and_accesses_are_where_their_names_say():
 
 
 def test_rows_of_a_kind_have_columns_of_their_own():
-    found = candidate_features(candidate())
+    found = features_of(candidate())
     is_statement = found.op_types == NodeType.STATEMENT
     is_access = found.op_types > NodeType.STATEMENT
     kinds = [~(is_statement | is_access), is_statement, is_access]
@@ -366,13 +400,13 @@ def test_no_column_is_empty():
     summing = Statement((0, 1, 2), (True, False, False), operations, (), (sums, stored), True, False, 0)
 
     graphs = candidate(), StatementGraph(loops, [statement]), StatementGraph(around, [summing])
-    used = [(candidate_features(graph).tokens != 0).any(axis=0) for graph in graphs]
+    used = [(features_of(graph).tokens != 0).any(axis=0) for graph in graphs]
     assert np.any(used, axis=0).all()
 
 
 def test_candidates_that_differ_in_one_thing_look_different():
     graph = candidate()
-    plain = candidate_features(graph).tokens
+    plain = features_of(graph).tokens
     vector = graph.loops[2]
     changed = [
         StatementGraph([*graph.loops[:2], replace(vector, kind=LoopKind.SERIAL), *graph.loops[3:]], graph.statements),
@@ -381,7 +415,7 @@ def test_candidates_that_differ_in_one_thing_look_different():
         StatementGraph(graph.loops, [start(), replace(update(), reduces=(False,) * 3), epilogue()]),
     ]
 
-    assert all((candidate_features(other).tokens != plain).any() for other in changed)
+    assert all((features_of(other).tokens != plain).any() for other in changed)
 
 
 def test_everything_is_finite_however_large_or_small():
@@ -389,7 +423,7 @@ def test_everything_is_finite_however_large_or_small():
     alone = Statement((), (), Operations(), (), (access(D, [], [1], [1], is_store=True),), False, False, 0)
 
     for graph in (StatementGraph(huge, candidate().statements), StatementGraph([], [alone]), StatementGraph()):
-        found = candidate_features(graph)
+        found = features_of(graph)
         assert np.isfinite(found.tokens).all()
         assert np.isfinite(found.work).all()
         assert found.tokens.shape == (

@@ -79,6 +79,7 @@ def any_indices(draw) -> Index:
             st.builds(lambda a, b: Index(a.ranges + b.ranges, a.values + b.values), parts, parts),
             st.builds(lambda a, b: Index(a.ranges - b.ranges, a.values - b.values), parts, parts),
             st.builds(lambda a, b: Index(a.ranges * b.ranges, a.values * b.values), parts, constants),
+            st.builds(lambda a, factor: Index(a.ranges.scaled(factor), a.values * factor), parts, NUMBERS),
             st.builds(lambda a, divisor: Index(a.ranges // divisor, a.values // divisor), parts, DIVISORS),
             st.builds(lambda a, divisor: Index(a.ranges % divisor, a.values % divisor), parts, DIVISORS),
             st.builds(lambda a, b: Index(a.ranges.minimum(b.ranges), np.minimum(a.values, b.values)), parts, parts),
