@@ -8,8 +8,8 @@ fifth of the networks is asked of a model that learned from the others; out of d
 learned from the other nine.  All models of a seed learn from the same networks, alone, without an ensemble.  In one
 group a model has our readout, where a trunk corrects the physical prior of each operation; in the other the published
 one, a sum over operations, and more passes.  Within a group all are trained alike, in one setting; nothing is chosen
-by what is asked.  A split that is there already is not trained again.  ``summary`` writes ``benchmarks/results/nnlq-protocol.csv``
-and, for trees and linear models, needs the ``bench`` extra.
+by what is asked.  A split that is there already is not trained again.  ``summary`` fits linear models and trees beside
+them, needs the ``bench`` extra for that, and writes ``benchmarks/results/nnlq-protocol.csv``.
 """
 
 from __future__ import annotations

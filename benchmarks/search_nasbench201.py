@@ -101,20 +101,21 @@ class Calibrated(Objectives):
         return {}
 
 
-def calibrated(truth: Truth, device: str, rng: np.random.Generator) -> Bundle:
+def calibrated(truth: Truth, platform: str, rng: np.random.Generator) -> Bundle:
     """Weights that know the device from a few random cells."""
     cells = rng.choice(truth.archs, MEASURED, replace=False).tolist()
     measurements = [
         Measurement.of_model(SPACE.op_graph(arch), truth.latency_ms[arch], name=f"cell{place}")
         for place, arch in enumerate(cells)
     ]
-    return calibrate(Predictor.from_pretrained(), measurements, device).predictor.bundle
+    return calibrate(Predictor.from_pretrained(), measurements, platform).predictor.bundle
 
 
 def rows_of(device: str, seed: int) -> list[dict[str, Any]]:
     """One row a way of searching."""
     truth, rng = Truth(device), np.random.default_rng(seed)
-    bundle = calibrated(truth, device, rng)
+    platform = device.replace("_", "-")
+    bundle = calibrated(truth, platform, rng)
 
     @cache
     def learned(archs: tuple[str, ...]) -> AccuracyPredictor:
@@ -126,7 +127,7 @@ def rows_of(device: str, seed: int) -> list[dict[str, Any]]:
     def found(archs: Sequence[str], sampler: str) -> tuple[list[str], int]:
         """Cells of the front, then those of the fronts behind it; and how many are on the first."""
         settings = SearchSettings.model_validate({"sampler": sampler, "seed": seed})
-        study = SearchStudy(Calibrated(learned(tuple(archs)), bundle, device), settings)
+        study = SearchStudy(Calibrated(learned(tuple(archs)), bundle, platform), settings)
         study.run(PROPOSALS)
         fronts: list[list[Candidate]] = []
         rest = study.candidates

@@ -12,7 +12,7 @@ import typer
 from costmodel.cli.options import DEFAULT_WEIGHTS, BatchOption, FormatOption, WeightsOption
 from costmodel.cli.output import Format, Output
 from costmodel.cli.talk import wants_progress
-from costmodel.files import replaced
+from costmodel.files import replaced, sole_writer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -74,11 +74,13 @@ def search(
     )
     folder = output or Path("runs", f"search-{found.name}")
     settings = SearchSettings(sampler=sampler.value, population=population, seed=seed)
-    study = SearchStudy(objectives, settings, folder / "study.journal")
-    _run(study, proposals)
-    _write(study.front, folder / "front.csv")
-    _write(study.candidates, folder / "candidates.csv")
-    plot_front(study.candidates, found.name, folder / "front.png")
+    folder.mkdir(parents=True, exist_ok=True)
+    with sole_writer(folder):
+        study = SearchStudy(objectives, settings, folder / "study.journal")
+        _run(study, proposals)
+        _write(study.front, folder / "front.csv")
+        _write(study.candidates, folder / "candidates.csv")
+        plot_front(study.candidates, found.name, folder / "front.png")
     Output(form).write(FrontReport(study.front, len(study.candidates), found.name, folder))
 
 

@@ -58,7 +58,7 @@ class FrontReport(Report):
 
         table = Table("architecture", box=None, pad_edge=False)
         table.add_column("accuracy, %", justify="right")
-        table.add_column("latency", justify="right")
+        table.add_column("latency, ms", justify="right")
         for candidate in self._front:
             table.add_row(candidate.arch, f"{candidate.accuracy_percent:.2f}", format_ms(candidate.latency_ms))
         yield table

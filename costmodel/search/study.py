@@ -9,18 +9,21 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict, PositiveInt
 
-from costmodel.errors import MissingDependencyError, UsageError
+from costmodel.errors import DataError, MissingDependencyError, UsageError
 from costmodel.search.front import Candidate, pareto_front
 from costmodel.search.objectives import Objectives
 
 if TYPE_CHECKING:
     import optuna
     from optuna.distributions import BaseDistribution
+    from optuna.storages import JournalStorage
 
 __all__ = ["SearchSettings", "SearchStudy"]
 
 _NAME = "search"
 _IDENTITY, _ARCH = "identity", "arch"
+_UNREADABLE = (ValueError, KeyError, TypeError, AssertionError)
+"""What Optuna raises of lines that are no lines of a journal."""
 
 
 class SearchSettings(BaseModel):
@@ -50,6 +53,7 @@ class SearchStudy:
     Raises:
         MissingDependencyError: Optuna is not installed.
         UsageError: The journal is that of a search by other predictions or settings.
+        DataError: The journal is damaged beyond a last line that was cut off.
     """
 
     def __init__(
@@ -125,18 +129,16 @@ class SearchStudy:
             import optuna
         except ImportError as error:
             raise MissingDependencyError("optuna", "search", "searching") from error
-        from optuna.storages import InMemoryStorage, JournalStorage
-        from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
-
         optuna.logging.set_verbosity(optuna.logging.WARNING)
-        storage: optuna.storages.BaseStorage = InMemoryStorage()
-        if journal is not None:
-            journal.parent.mkdir(parents=True, exist_ok=True)
-            lock = JournalFileOpenLock(str(journal))
-            storage = JournalStorage(JournalFileBackend(str(journal), lock_obj=lock))
-        study = optuna.create_study(
-            study_name=_NAME, storage=storage, directions=["maximize", "minimize"], load_if_exists=True
-        )
+        try:
+            study = optuna.create_study(
+                study_name=_NAME,
+                storage=None if journal is None else _journal_storage(journal),
+                directions=["maximize", "minimize"],
+                load_if_exists=True,
+            )
+        except _UNREADABLE as error:
+            raise DataError(f"{journal} is damaged ({error}). Remove it, or use another folder.") from error
         identity = json.dumps({**self._objectives.identity, **self._settings.model_dump()}, sort_keys=True)
         if study.user_attrs.get(_IDENTITY, identity) != identity:
             raise UsageError(
@@ -152,3 +154,19 @@ class SearchStudy:
         else:
             study.sampler = optuna.samplers.NSGAIISampler(population_size=self._settings.population, seed=seed)
         return study
+
+
+def _journal_storage(journal: Path) -> JournalStorage:
+    from optuna.storages import JournalStorage
+    from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
+
+    journal.parent.mkdir(parents=True, exist_ok=True)
+    if journal.exists():
+        _drop_half_a_line(journal)
+    return JournalStorage(JournalFileBackend(str(journal), lock_obj=JournalFileOpenLock(str(journal))))
+
+
+def _drop_half_a_line(journal: Path) -> None:
+    """What was being written when a search was killed, or the disk was full, would make the next line unreadable."""
+    with journal.open("r+b") as stream:
+        stream.truncate(stream.read().rfind(b"\n") + 1)

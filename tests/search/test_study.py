@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from costmodel.errors import UsageError
+from costmodel.errors import DataError, UsageError
 from costmodel.search import Candidate, Objectives, SearchSettings, SearchStudy, hypervolume
 from costmodel.spaces import NASBench201
 
@@ -93,3 +93,25 @@ def test_a_journal_of_another_search_is_refused(tmp_path: Path):
     SearchStudy(MadeUp(), SearchSettings(), tmp_path / "study.journal").run(5)
     with pytest.raises(UsageError, match="another search"):
         SearchStudy(MadeUp(), SearchSettings(seed=1), tmp_path / "study.journal")
+
+
+def test_a_last_line_that_was_cut_off_costs_nothing_else(tmp_path: Path):
+    journal = tmp_path / "study.journal"
+    study = SearchStudy(MadeUp(), journal=journal)
+    study.run(30)
+    with journal.open("ab") as stream:
+        stream.write(b'{"op_code": 4, "wor')
+
+    again = SearchStudy(MadeUp(), journal=journal)
+    assert again.candidates == study.candidates
+    again.run(40)
+    assert len(SearchStudy(MadeUp(), journal=journal)) == 40
+
+
+@pytest.mark.parametrize("damaged", [b"no journal at all\n", b'{"op_code": 99}\n', b"\xff\xfe\n", b"[]\n"])
+def test_a_damaged_journal_is_told(tmp_path: Path, damaged: bytes):
+    journal = tmp_path / "study.journal"
+    journal.write_bytes(damaged)
+
+    with pytest.raises(DataError, match=r"study\.journal is damaged .* or use another folder"):
+        SearchStudy(MadeUp(), journal=journal)
