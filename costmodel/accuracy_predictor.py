@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, PositiveInt
 
 from costmodel.errors import DataError, UnknownNameError, WeightsError
 from costmodel.features.cell_batch import collate_cells
+from costmodel.files import save_tensors
 from costmodel.model import AccuracyModel, NNFormerConfig
 from costmodel.pretrained.folder import CONFIG, SCHEMA_VERSION, WEIGHTS, parsed, read_document
 from costmodel.pretrained.members import fingerprint_of, restored_members, tensors_of
@@ -163,12 +164,13 @@ class AccuracyPredictor:
         return cls(space, members, saved)
 
     def save_pretrained(self, folder: str | Path) -> None:
-        """Write the weights to a folder that :meth:`from_pretrained` reads."""
-        from safetensors.torch import save_file
+        """Write the weights to a folder that :meth:`from_pretrained` reads.
 
+        Raises:
+            OSError: It cannot be written.
+        """
         folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        save_file(tensors_of(self._members, _MEMBER), folder / WEIGHTS)
+        save_tensors(tensors_of(self._members, _MEMBER), folder / WEIGHTS)
         (folder / CONFIG).write_text(self._saved.model_dump_json(indent=1) + "\n")
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
@@ -16,8 +17,17 @@ from costmodel.errors import UsageError
 
 if TYPE_CHECKING:
     from filelock import FileLock
+    from torch import Tensor
 
-__all__ = ["append_durably", "machine_lock", "replaced", "sole_writer", "split_torn_line", "sync_folder"]
+__all__ = [
+    "append_durably",
+    "machine_lock",
+    "replaced",
+    "save_tensors",
+    "sole_writer",
+    "split_torn_line",
+    "sync_folder",
+]
 
 
 @contextmanager
@@ -51,6 +61,26 @@ def replaced(path: Path) -> Iterator[Path]:
             partial.unlink()
         raise
     sync_folder(path.parent)
+
+
+def save_tensors(tensors: Mapping[str, Tensor], path: Path, metadata: Mapping[str, str] | None = None) -> None:
+    """Replace a file by one of safetensors, see :func:`replaced`.
+
+    Raises:
+        OSError: It cannot be written; safetensors has an error of its own for that.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import save_file
+
+    with replaced(path) as partial:
+        try:
+            save_file(dict(tensors), partial, None if metadata is None else dict(metadata))
+        except SafetensorError as error:
+            number = re.search(r"os error (\d+)", str(error))
+            if number is None:
+                raise
+            code = int(number[1])
+            raise OSError(code, os.strerror(code), str(path)) from error
 
 
 def sync_folder(folder: Path) -> None:

@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+import errno
 import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 
-from costmodel.files import replaced
+from costmodel.files import replaced, save_tensors
 
 
 def test_a_file_is_replaced_when_all_is_well(tmp_path: Path):
@@ -54,3 +58,18 @@ def test_others_may_read_it_whatever_its_writer_would_rather(tmp_path: Path):
         partial.chmod(0o600)
 
     assert path.stat().st_mode == plain.stat().st_mode
+
+
+def test_tensors_are_replaced_as_a_whole_and_a_full_disk_is_an_error_of_the_system(tmp_path: Path, monkeypatch):
+    path = tmp_path / "new" / "tensors"
+    save_tensors({"a": torch.ones(2)}, path, {"told": "once"})
+
+    def full(*_):
+        raise SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")
+
+    monkeypatch.setattr("safetensors.torch.save_file", full)
+    with pytest.raises(OSError, match="No space left on device") as refused:
+        save_tensors({"a": torch.zeros(2)}, path)
+    assert (refused.value.errno, refused.value.filename) == (errno.ENOSPC, str(path))
+    assert load_file(path)["a"].tolist() == [1, 1]
+    assert list(path.parent.iterdir()) == [path]

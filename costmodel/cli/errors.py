@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 import traceback
 
@@ -35,9 +36,23 @@ def report_error(error: Exception, about: str = "") -> int:
         place = f"{about}: " if about not in str(error) else ""
         print(f"error: {place}{error}", file=sys.stderr)
         return error.exit_code
+    if isinstance(error, OSError) and error.errno is not None:
+        print(f"error: {_of_the_machine(error)}", file=sys.stderr)
+        return FAILURE
     print(
         f"error: {type(error).__name__}: {error}\n"
         "This is a fault in costmodel, not in what you typed. `costmodel --debug COMMAND ...` shows where it is.",
         file=sys.stderr,
     )
     return FAILURE
+
+
+def _of_the_machine(error: OSError) -> str:
+    place = f"{error.filename}: " if error.filename is not None else ""
+    advice = {
+        errno.ENOSPC: " Make room, or choose another folder.",
+        errno.EDQUOT: " Make room, or choose another folder.",
+        errno.EACCES: " Choose another folder, or have yourself let in.",
+        errno.EROFS: " Choose another folder.",
+    }
+    return f"{place}{error.strerror}.{advice.get(error.errno or 0, '')}"

@@ -17,6 +17,7 @@ from costmodel.errors import UnknownNameError, WeightsError
 from costmodel.features.graph_batch import collate
 from costmodel.features.graph_features import GraphFeatures
 from costmodel.features.tokens import feature_schema_hash
+from costmodel.files import save_tensors
 from costmodel.graph.vocabulary import VOCABULARY
 from costmodel.model.latency_model import LatencyModel, LatencyModelConfig
 from costmodel.platforms import Platform
@@ -275,12 +276,13 @@ def _check_features(document: dict[str, Any], path: Path) -> None:
 
 
 def save_bundle(bundle: Bundle, folder: str | Path) -> None:
-    """Write ``config.json``, ``model.safetensors`` and the card into ``folder``, made if needed."""
-    from safetensors.torch import save_file
+    """Write ``config.json``, ``model.safetensors`` and the card into ``folder``, made if needed.
 
+    Raises:
+        OSError: It cannot be written.
+    """
     folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    save_file(tensors_of(bundle.members, _MEMBER), folder / WEIGHTS)
+    save_tensors(tensors_of(bundle.members, _MEMBER), folder / WEIGHTS)
     (folder / CONFIG).write_text(bundle.config.model_dump_json(indent=1) + "\n")
     if bundle.card:
         (folder / CARD).write_text(bundle.card)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import BaseModel, ConfigDict, PositiveInt
 
 from costmodel.errors import DataError, MissingDependencyError, UsageError
+from costmodel.files import split_torn_line
 from costmodel.search.front import Candidate, pareto_front
 from costmodel.search.objectives import Objectives
 
@@ -88,6 +89,9 @@ class SearchStudy:
         Args:
             proposals: How many.
             on_progress: Called with how many there are after each generation.
+
+        Raises:
+            OSError: The journal cannot be written; what it holds by then is not lost.
         """
         from optuna.distributions import CategoricalDistribution
 
@@ -169,4 +173,5 @@ def _journal_storage(journal: Path) -> JournalStorage:
 def _drop_half_a_line(journal: Path) -> None:
     """What was being written when a search was killed, or the disk was full, would make the next line unreadable."""
     with journal.open("r+b") as stream:
-        stream.truncate(stream.read().rfind(b"\n") + 1)
+        whole, _ = split_torn_line(stream.read())
+        stream.truncate(len(whole))

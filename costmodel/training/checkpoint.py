@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from costmodel.errors import WeightsError
-from costmodel.files import replaced
+from costmodel.files import save_tensors
 
 __all__ = ["Checkpoint"]
 
@@ -43,9 +43,10 @@ class Checkpoint:
             optimizer: Its state is kept.
             others: More tensors, such as the average of the weights.
             at: Where the run stands.
-        """
-        from safetensors.torch import save_file
 
+        Raises:
+            OSError: It cannot be written.
+        """
         states = optimizer.state_dict()["state"].items()
         groups = {"model": model.state_dict(), **others, **{f"optimizer.{index}": state for index, state in states}}
         tensors = {
@@ -53,8 +54,7 @@ class Checkpoint:
             for group, held in groups.items()
             for name, tensor in held.items()
         }
-        with replaced(self.path) as partial:
-            save_file(tensors, partial, {_FINGERPRINT: self.fingerprint, **{k: str(v) for k, v in at.items()}})
+        save_tensors(tensors, self.path, {_FINGERPRINT: self.fingerprint, **{k: str(v) for k, v in at.items()}})
 
     def resume(
         self, model: nn.Module, optimizer: torch.optim.Optimizer, others: Mapping[str, dict[str, Tensor]]

@@ -9,10 +9,9 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, PositiveInt, ValidationError
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 
 from costmodel.errors import UnknownNameError, UsageError, WeightsError
-from costmodel.files import replaced
+from costmodel.files import save_tensors
 from costmodel.integrations.tvm.candidate import candidate_schema_hash
 from costmodel.integrations.tvm.model import CandidateModel, CandidateModelConfig
 from costmodel.pretrained.members import restored_members, tensors_of
@@ -65,9 +64,8 @@ def save_weights(members: Sequence[CandidateModel], path: str | Path, provenance
         provenance=provenance or {},
     )
     try:
-        with replaced(Path(path)) as partial:
-            save_file(tensors_of(members, ""), partial, {_KEY: about.model_dump_json()})
-    except (OSError, SafetensorError) as error:
+        save_tensors(tensors_of(members, ""), Path(path), {_KEY: about.model_dump_json()})
+    except OSError as error:
         raise WeightsError(
             f"cannot write the cost model {path}: {error}. Make room, or choose another place."
         ) from error

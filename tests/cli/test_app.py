@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import subprocess
 import sys
 from importlib.metadata import EntryPoint, version
@@ -84,6 +85,26 @@ def test_an_unforeseen_error_is_a_message_and_a_code(run, monkeypatch, models, e
     assert (done.code, done.out) == (code, "")
     assert ("fault in costmodel" in done.err) == (code == 1)
     assert (done.err == "stopped.\n") == (code == 130)
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (
+            OSError(errno.ENOSPC, "No space left on device"),
+            "No space left on device. Make room, or choose another folder.",
+        ),
+        (OSError(errno.EROFS, "Read-only file system", "runs"), "runs: Read-only file system. Choose another folder."),
+        (OSError(errno.EIO, "Input/output error", "runs"), "runs: Input/output error."),
+    ],
+)
+def test_what_the_machine_refuses_is_no_fault_of_ours(run, monkeypatch, models, error, said):
+    def fail(*_, **__):
+        raise error
+
+    monkeypatch.setattr("costmodel.graph.load_graph", fail)
+    done = run("inspect", models[0])
+    assert (done.code, done.err) == (1, f"error: {said}\n")
 
 
 def test_debug_shows_where_an_error_was_raised(run, models):
