@@ -68,6 +68,7 @@ def without(*left_out: Relation) -> dict[str, Any]:
 MODELS: dict[str, tuple[Callable[[], nn.Module], dict[str, bool]]] = {
     "NN-Former": (nn_former(), {}),
     "NN-Former, ensemble of 3": (nn_former(), {}),
+    "NN-Former, width 96, 6 blocks": (nn_former(dim=96, depth=6), {}),
     "NN-Former, whole cells": (nn_former(), {}),
     "NN-Former, accuracies as they are": (nn_former(), {}),
     "NN-Former, published ranking weight": (nn_former(), {}),

