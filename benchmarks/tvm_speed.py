@@ -5,8 +5,7 @@
 Draws 512 candidates, as many as TVM's search asks about at once, of each of a few tasks, lets both cost models learn
 from 32 of them, and times, on one thread, what each spends on scoring all of them: finding the features and the model
 itself.  Candidates that NN-Former has seen before are not read again; here it sees each for the first time.  Writes
-``benchmarks/results/tvm-speed.csv``.  Needs
-the ``tvm`` and ``bench`` extras.
+``benchmarks/results/tvm-speed.csv``.  Needs the ``tvm`` and ``bench`` extras.
 """
 
 from __future__ import annotations
