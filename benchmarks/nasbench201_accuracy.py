@@ -83,6 +83,8 @@ MODELS: dict[str, tuple[Callable[[], nn.Module], dict[str, bool]]] = {
     "plain transformer": (lambda: PlainTransformer(OP_TYPES, DIM, DEPTH), {}),
 }
 MULTIPLICATIONS = "multiplications"
+VALIDATION = "validation accuracies"
+"""Of every cell: what learning from them perfectly would come to."""
 
 
 def read_table() -> tuple[list[str], Tensor, np.ndarray]:
@@ -135,14 +137,23 @@ def multiplications(archs: Sequence[str]) -> np.ndarray:
 
 
 def summary(rows: Sequence[dict[str, str]]) -> None:
-    """Means and standard deviations over seeds."""
+    """Means and standard deviations over seeds, and NN-Former's over the seeds of each other model."""
     for percent in STEPS:
-        for name in (*MODELS, MULTIPLICATIONS):
-            same = [row for row in rows if (row["model"], int(row["percent"])) == (name, percent)]
+        of_percent = [row for row in rows if int(row["percent"]) == percent]
+        ours = {row["seed"]: row for row in of_percent if row["model"] == "NN-Former"}
+        for name in (*MODELS, MULTIPLICATIONS, VALIDATION):
+            same = [row for row in of_percent if row["model"] == name]
             if same:
-                means = [np.array([float(row[key]) for row in same]) for key in ("tau_all", "tau_unseen")]
-                said = "  ".join(f"{tau.mean():.3f} ± {tau.std():.3f}" for tau in means)
-                print(f"{percent:>3} %  {name:<28} tau of all, of unseen: {said}  ({len(same)} seeds)")
+                beside = [ours[row["seed"]] for row in same if row["seed"] in ours]
+                print(
+                    f"{percent:>3} %  {name:<35} tau of all {_mean(same, 'tau_all')}, of unseen "
+                    f"{_mean(same, 'tau_unseen')} ({len(same)} seeds); NN-Former's of all {_mean(beside, 'tau_all')}"
+                )
+
+
+def _mean(rows: Sequence[dict[str, str]], column: str) -> str:
+    values = np.array([float(row[column]) for row in rows])
+    return f"{values.mean():.3f} ± {values.std():.3f}" if len(values) else "unknown"
 
 
 def speed() -> None:
@@ -190,12 +201,10 @@ def main() -> None:
                         row = trained(name, percent, seed, cells, labels, test)
                         write(path, [row])
                         print(*row.values(), flush=True)
-        floor = {"model": MULTIPLICATIONS, "seed": 0, "parameters": 0, "seconds": 0.0}
-        tau = round(kendall_tau(multiplications(archs), test), 4)
-        write(
-            options.run / "multiplications.csv",
-            [{**floor, "percent": percent, "tau_all": tau, "tau_unseen": tau} for percent in STEPS],
-        )
+        for name, scores in ((MULTIPLICATIONS, multiplications(archs)), (VALIDATION, labels.double().numpy())):
+            tau = round(kendall_tau(scores, test), 4)
+            same = {"model": name, "seed": 0, "parameters": 0, "tau_all": tau, "tau_unseen": tau, "seconds": 0.0}
+            write(options.run / f"{name}.csv", [{**same, "percent": percent} for percent in STEPS])
         return
     rows = [row for path in sorted(options.run.glob("*.csv")) for row in csv.DictReader(path.open())]
     write(RESULTS, [{key: row[key] for key in rows[0]} for row in rows])
