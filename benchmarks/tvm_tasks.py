@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from costmodel.files import replaced
 from costmodel.integrations.tvm.candidate import candidate_features, read_candidate
 from costmodel.integrations.tvm.collecting import open_database
 from costmodel.integrations.tvm.records import TaskRecords, measured_tasks
-from costmodel.integrations.tvm.workloads import WORKLOADS
+from costmodel.integrations.tvm.workloads import WIDE_WORKLOADS, WORKLOADS
 
 LEAST_CANDIDATES = 64
 """Tasks with fewer have hardly anything to choose from."""
@@ -48,10 +49,14 @@ def read_tasks(folder: Path, run: Path) -> list[Task]:
     size = (folder / "database_tuning_record.json").stat().st_size
     kept = run / "tasks" / f"{folder.name}-{size}"
     if not kept.exists():
-        for task in _read(folder):
-            _write(task, kept.with_name(f".{kept.name}") / f"{task.records.name}.npz")
-            print(task.records.name, len(task.records), flush=True)
-        kept.with_name(f".{kept.name}").rename(kept)
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        # Another process may be reading the same records: the first to be done leaves them.
+        with TemporaryDirectory(prefix=".reading-", dir=kept.parent) as reading:
+            for task in _read(folder):
+                _write(task, Path(reading) / "tasks" / f"{task.records.name}.npz")
+                print(task.records.name, len(task.records), flush=True)
+            if not kept.exists():
+                (Path(reading) / "tasks").rename(kept)
     return [_load(path) for path in sorted(kept.glob("*.npz"))]
 
 
@@ -59,7 +64,7 @@ def _read(folder: Path) -> Iterator[Task]:
     extractor = PerStoreFeature()
     database = open_database(folder)
     target = database.get_all_tuning_records()[0].target
-    for found in measured_tasks(database, target, WORKLOADS):
+    for found in measured_tasks(database, target, (*WORKLOADS, *WIDE_WORKLOADS)):
         if len(found.candidates) < LEAST_CANDIDATES:
             continue
         context = ms.TuneContext(mod=found.module, target=target)

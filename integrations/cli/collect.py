@@ -61,6 +61,9 @@ def collect(
         ),
     ],
     task: TaskOption = None,
+    wide: Annotated[
+        bool, typer.Option("--wide", help="The wide catalogue too: three times as many shapes, and more kinds.")
+    ] = False,
     count: Annotated[int, typer.Option(min=2, metavar="N", help="Candidates of each task.")] = 120,
     target: CompileTargetOption = None,
     search: Annotated[
@@ -84,10 +87,10 @@ def collect(
     """Measure candidates of tuning tasks, which train and evaluate learn from."""
     from costmodel.integrations.tvm.collecting import Collector
     from costmodel.integrations.tvm.measuring import InProcessBuilder
-    from costmodel.integrations.tvm.workloads import WORKLOADS
+    from costmodel.integrations.tvm.workloads import WIDE_WORKLOADS, WORKLOADS
 
     quieten_tvm()
-    workloads = matching(WORKLOADS, task or "*")
+    workloads = matching((*WORKLOADS, *WIDE_WORKLOADS) if wide else WORKLOADS, task or "*")
     compiled_for = _target(target, tracker, key)
     builder = InProcessBuilder(linker)
     cost_model = _cost_model(search, seed)

@@ -38,7 +38,7 @@ def read_folders(
     """
     from costmodel.integrations.tvm.records import read_records
     from costmodel.integrations.tvm.targets import as_json
-    from costmodel.integrations.tvm.workloads import WORKLOADS
+    from costmodel.integrations.tvm.workloads import WIDE_WORKLOADS, WORKLOADS
 
     typed = None if target is None else parse_target(target)
     for folder in folders:
@@ -55,7 +55,7 @@ def read_folders(
                 raise DataError("the records do not name their target; say which one it is with --target.")
             name_of_target = as_json(measured_on)
             targets[name_of_target] = measured_on
-            for task in read_records(database, measured_on, WORKLOADS, advance):
+            for task in read_records(database, measured_on, (*WORKLOADS, *WIDE_WORKLOADS), advance):
                 key = task.name, name_of_target
                 tasks[key] = tasks[key].joined(task) if key in tasks else task
     return [tasks[key] for key in sorted(tasks)], [targets[name] for name in sorted(targets)]

@@ -125,6 +125,8 @@ def workloads(monkeypatch) -> tuple[Any, ...]:
         for name, shape in shapes.items()
     )
     monkeypatch.setattr(workloads, "WORKLOADS", tiny)
+    wide = (workloads.Workload("wide", "wide-4", "a test", partial(_matmul, 4, 4)),)
+    monkeypatch.setattr(workloads, "WIDE_WORKLOADS", wide)
     return tiny
 
 
@@ -206,6 +208,18 @@ def test_from_nothing_to_scores(run, workloads):
 
 
 # --- collect ---
+
+
+@needs_tvm
+def test_the_wide_catalogue_is_collected_where_it_is_asked_for(run, workloads):
+    collect = ("collect", "-o", "records", "--task", "wide*", "--count", "4", "--search", "random", "--visits", "1")
+
+    without, with_it = run(*collect), run(*collect, "--wide", "-f", "json")
+
+    assert without.code == 2
+    assert "unknown task 'wide*'" in without.err
+    assert [row["task"] for row in json.loads(with_it.out)["tasks"]] == ["wide-4"]
+    assert run("train", "records", "-o", "w.safetensors", "--members", "1", *TINY[2:]).code == 0
 
 
 @needs_tvm

@@ -14,15 +14,16 @@ from tvm.s_tir.analysis import estimate_tir_flops
 
 from costmodel.errors import UnknownNameError, UnsupportedModelError
 from costmodel.integrations.tvm.candidate import candidate_features, read_candidate
-from costmodel.integrations.tvm.workloads import WORKLOADS, Workload, extract_tasks, find_workload
+from costmodel.integrations.tvm.workloads import WIDE_WORKLOADS, WORKLOADS, Workload, extract_tasks, find_workload
 
 MOST_FLOPS = 0.5e9
+ALL = (*WORKLOADS, *WIDE_WORKLOADS)
 
 
 @pytest.fixture(scope="module")
 def modules(target):
     """The task of every workload, by its name."""
-    return {workload.name: workload.module(target) for workload in WORKLOADS}
+    return {workload.name: workload.module(target) for workload in ALL}
 
 
 def two_operators():
@@ -39,9 +40,17 @@ def two_operators():
 
 
 def test_names_are_unique_and_begin_with_the_kind():
-    assert len({workload.name for workload in WORKLOADS}) == len(WORKLOADS) == 48
+    assert len({workload.name for workload in ALL}) == len(ALL)
+    assert len(WORKLOADS) == 48
     assert len({workload.kind for workload in WORKLOADS}) == 14
-    assert all(workload.name.startswith(f"{workload.kind}-") and workload.source for workload in WORKLOADS)
+    assert all(workload.name.startswith(f"{workload.kind}-") and workload.source for workload in ALL)
+
+
+def test_the_wide_catalogue_has_kinds_of_its_own():
+    assert {workload.kind for workload in WIDE_WORKLOADS} - {workload.kind for workload in WORKLOADS} == {
+        *("conv1d", "conv3d", "dilated"),
+        *("log_softmax", "rms_norm", "group_norm", "instance_norm"),
+    }
 
 
 def test_every_workload_becomes_one_task_unlike_all_others(modules):
@@ -49,10 +58,10 @@ def test_every_workload_becomes_one_task_unlike_all_others(modules):
         (function,) = module.functions.values()
         assert isinstance(function, tirx.PrimFunc)
         assert module.get_global_vars()[0].name_hint == "main"
-    assert len({tvm_ffi.structural_hash(module) for module in modules.values()}) == len(WORKLOADS)
+    assert len({tvm_ffi.structural_hash(module) for module in modules.values()}) == len(ALL)
 
 
-@pytest.mark.parametrize("name", [workload.name for workload in WORKLOADS])
+@pytest.mark.parametrize("name", [workload.name for workload in ALL])
 def test_a_task_is_no_larger_than_promised_and_can_be_read_as_it_is(name, modules):
     assert 0 < estimate_tir_flops(modules[name]) <= MOST_FLOPS
     graph = read_candidate(modules[name])
@@ -71,6 +80,7 @@ def test_what_follows_an_operator_is_fused_with_it(modules):
 
 def test_a_workload_is_found_by_its_name():
     assert find_workload("softmax-12x197x197") is next(w for w in WORKLOADS if w.name == "softmax-12x197x197")
+    assert find_workload("rms_norm-64x512") is next(w for w in WIDE_WORKLOADS if w.name == "rms_norm-64x512")
 
 
 def test_a_wrong_name_is_refused_with_those_that_are_near():
