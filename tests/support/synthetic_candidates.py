@@ -46,6 +46,7 @@ def _drawn(rng: np.random.Generator) -> StatementGraph:
     statement = Statement(
         tuple(range(6)),
         tuple(bool(axis == "k") for axis, _, _ in nest),
+        (False,) * len(nest),
         Operations(additions=1, products=1),
         (),
         (*accesses, _access(0, "c", nest, is_store=True)),

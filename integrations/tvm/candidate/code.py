@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import takewhile
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -38,26 +37,14 @@ class StackBuffer:
 
 
 def stack_buffers(graph: StatementGraph) -> dict[int, StackBuffer]:
-    """The buffers of a candidate that are on the stack, by number.
-
-    TVM keeps of a buffer what is touched within the loops that all its statements share.
-    """
-    statements: dict[int, list[tuple[Statement, Access]]] = {}
+    """The buffers of a candidate that are on the stack, by number."""
+    widths: dict[int, int] = {}
     for statement in graph.statements:
         for access in statement.accesses:
-            if not access.is_argument:
-                statements.setdefault(access.buffer, []).append((statement, access))
-    found = {}
-    for buffer, uses in statements.items():
-        shared = _shared([statement.loops for statement, _ in uses])
-        if max(access.unique_bytes[shared] for _, access in uses) <= _STACK_BYTES:
-            found[buffer] = StackBuffer(max(_width(statement, access, graph.loops) for statement, access in uses))
-    return found
-
-
-def _shared(paths: Sequence[tuple[int, ...]]) -> int:
-    """How many loops, from the outermost, are the same."""
-    return len(list(takewhile(lambda loops: len(set(loops)) == 1, zip(*paths, strict=False))))
+            if not access.is_argument and access.buffer_bytes <= _STACK_BYTES:
+                width = _width(statement, access, graph.loops)
+                widths[access.buffer] = max(width, widths.get(access.buffer, 0))
+    return {buffer: StackBuffer(width) for buffer, width in widths.items()}
 
 
 def _width(statement: Statement, access: Access, loops: Sequence[Loop]) -> int:
@@ -95,8 +82,8 @@ class InnerCode:
     def carries(self) -> Bool[np.ndarray, " statements"]:
         """Whether that loop adds to the same elements each time, so that they stay in registers."""
         is_update = np.array([statement.is_update for statement in self.nests.statements], dtype=bool)
-        moved = at_places(self.nests.strides[self.nests.stores], self._left)
-        carries: Bool[np.ndarray, " statements"] = (self._left >= 0) & is_update & (moved == 0)
+        renewed = at_places(self.nests.renews[self.nests.stores], self._left)
+        carries: Bool[np.ndarray, " statements"] = (self._left >= 0) & is_update & ~renewed
         return carries
 
     @cached_property

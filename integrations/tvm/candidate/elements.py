@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import takewhile
 
 import numpy as np
 from jaxtyping import Float, Int
 
 from costmodel.integrations.tvm.candidate.statement_graph import Access
 
-__all__ = ["Buffer", "Element", "accesses_of"]
+__all__ = ["Buffer", "Element", "accesses_of", "compacted"]
 
 _LINE_BYTES = 64
 
@@ -22,7 +23,7 @@ class Buffer:
     Attributes:
         number: Which.
         item_bytes: Size of an element.
-        shape: Elements along each dimension.
+        shape: Elements along each dimension, as declared or as allocated, see :func:`compacted`.
         is_argument: Whether it comes from outside.
     """
 
@@ -39,10 +40,58 @@ class Element:
     Attributes:
         buffer: Which.
         indices: Dimensions of more than one element, each with its index, see :class:`IndexRanges`.
+        fresh_loops: See :class:`Access`.
     """
 
     buffer: Buffer
     indices: Sequence[tuple[int, Float[np.ndarray, "3 depths"]]]
+    fresh_loops: int = 0
+
+
+def compacted(elements: Sequence[Element], loops: Sequence[tuple[int, ...]]) -> list[Element]:
+    """Elements of buffers as TVM allocates them, rather than as the program declares them.
+
+    A buffer that does not come from outside is allocated within the loops that all its accesses share, as large as
+    what is touched there (TVM's ``CompactBufferAllocation``): each run of those loops uses the same memory again, and
+    what is far apart in the declared shape may be next to each other.
+
+    Args:
+        elements: All those of a candidate.
+        loops: Numbers of the loops around each, the outermost first.
+    """
+    uses: dict[int, list[int]] = {}
+    for row, element in enumerate(elements):
+        if not element.buffer.is_argument:
+            uses.setdefault(element.buffer.number, []).append(row)
+    found = list(elements)
+    for rows in uses.values():
+        shared = _shared([loops[row] for row in rows])
+        declared = elements[rows[0]].buffer
+        shape = list(declared.shape)
+        for place, (dimension, _) in enumerate(elements[rows[0]].indices):
+            indices = [elements[row].indices[place][1] for row in rows]
+            low, high = min(index[1, shared] for index in indices), max(index[2, shared] for index in indices)
+            shape[dimension] = int(min(max(high - low + 1, 1), shape[dimension]))
+        buffer = replace(declared, shape=tuple(shape))
+        for row in rows:
+            within = [(dimension, _within(index, shared)) for dimension, index in elements[row].indices]
+            found[row] = Element(buffer, within, shared)
+    return found
+
+
+def _shared(paths: Sequence[tuple[int, ...]]) -> int:
+    """How many loops, from the outermost, are the same."""
+    return len(list(takewhile(lambda loops: len(set(loops)) == 1, zip(*paths, strict=False))))
+
+
+def _within(index: Float[np.ndarray, "3 depths"], shared: int) -> Float[np.ndarray, "3 depths"]:
+    """An index that the first loops do not move."""
+    if not shared:
+        return index
+    still = index.copy()
+    still[0, 1 : shared + 1] = still[0, 0]
+    still[1:, :shared] = still[1:, shared : shared + 1]
+    return still
 
 
 def accesses_of(elements: Sequence[Element], are_stores: Sequence[bool], loops: Sequence[int]) -> list[Access]:
@@ -87,6 +136,7 @@ def accesses_of(elements: Sequence[Element], are_stores: Sequence[bool], loops: 
             strides[row, : loops[row]],
             touched[row, : loops[row] + 1],
             lines[row, : loops[row] + 1],
+            elements[row].fresh_loops,
         )
         for row, buffer in enumerate(buffers)
     ]

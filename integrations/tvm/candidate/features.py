@@ -73,7 +73,11 @@ _LOOP_NAMES = (
 _STATEMENT_NAMES = (
     *("additions", "products", "divisions", "functions", "comparisons", "choices", "lanes", "lanes of transfers"),
     *("is update", "has condition", "runs", "vector width", "unroll limit", "unrolled product", "loads", "loops"),
-    *(f"{what} of loop {place}" for what in ("extent", "reduction", "unrolling") for place in range(_INNER)),
+    *(
+        f"{what} of loop {place}"
+        for what in ("extent", "reduction", "condition", "unrolling")
+        for place in range(_INNER)
+    ),
     *(f"bytes within {level} loops" for level in range(_LEVELS)),
     *("carries", "is taken to pieces", "is on the stack", "copies of it", "registers", "lanes found", "copies inside"),
     *WORK_TERMS,
@@ -93,7 +97,7 @@ _COUNTS = _STATEMENT_NAMES[:8]
 """Small numbers, which are spread out more."""
 
 _PLAIN = (
-    *("is unrolled", "reduces", "is update", "has condition", "reduction of", "unrolling of"),
+    *("is unrolled", "reduces", "is update", "has condition", "reduction of", "condition of", "unrolling of"),
     *("carries", "is taken to pieces", "is on the stack"),
     *("item bytes", "is argument", "is contiguous", "still along", "by one along"),
 )
@@ -109,7 +113,7 @@ _SPREAD = np.array(
 
 _SIZES = np.flatnonzero(_SPREAD)
 
-_VERSION = 4
+_VERSION = 5
 """To be raised whenever a feature of the same name is computed otherwise."""
 
 
@@ -247,7 +251,7 @@ def _loop_rows(graphs: Sequence[StatementGraph], traffic: Traffic) -> Float[np.n
     rows[:, [0, 3, 5]] = np.array(own, dtype=np.float64).reshape(-1, 3)
     around = nests.is_loop
     loops = nests.loops[around]
-    still = nests.total((nests.strides == 0).astype(np.float64))
+    still = nests.total((~nests.renews).astype(np.float64))
     by_one = nests.total((np.abs(nests.strides) == 1).astype(np.float64))
     height = np.broadcast_to(np.arange(around.shape[1])[::-1], around.shape)
     greatest = [nests.outside[:, -1:] / nests.outside[:, 1:], traffic.unrolled, height, nests.reduces]
@@ -288,6 +292,7 @@ def _statement_rows(
         loops,
         _inner(nests.extents * nests.is_loop),
         _inner(nests.reduces),
+        _inner(nests.decides),
         _inner(traffic.unrolled),
         _inner_levels(traffic.footprint_bytes),
         *(code.carries, code.is_taken_to_pieces, code.is_on_stack),
@@ -324,7 +329,7 @@ def _reuse(traffic: Traffic) -> Float[np.ndarray, "accesses 3"]:
     How far out the loop is, its extent, and the bytes touched in one run of it.
     """
     nests = traffic.nests
-    still = (nests.strides == 0) & nests.is_loop[nests.of_access]
+    still = ~nests.renews & nests.is_loop[nests.of_access]
     places = still.shape[1]
     loop = np.where(still, np.arange(places), -1).max(axis=1)
     found = [

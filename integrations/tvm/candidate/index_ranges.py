@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 __all__ = ["IndexRanges"]
 
@@ -57,10 +57,16 @@ class IndexRanges:
         return counts
 
     @property
+    def moved_by(self) -> Bool[np.ndarray, "loops"]:
+        """Which loops change it."""
+        low, high = self.values[1:]
+        moved: Bool[np.ndarray, "loops"] = (np.diff(low) != 0) | (np.diff(high) != 0) | (self.strides != 0)
+        return moved
+
+    @property
     def changed_by(self) -> tuple[int, int]:
         """The first loop that changes it, and the one after the last; (0, 0) if none does."""
-        low, high = self.values[1:]
-        changes = np.flatnonzero((np.diff(low) != 0) | (np.diff(high) != 0) | (self.strides != 0))
+        changes = np.flatnonzero(self.moved_by)
         return (int(changes[0]), int(changes[-1]) + 1) if len(changes) else (0, 0)
 
     def __add__(self, other: IndexRanges) -> IndexRanges:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -95,9 +95,17 @@ class Nests:
     @cached_property
     def reduces(self) -> Bool[np.ndarray, "statements loops"]:
         """Along which loops a statement adds to the same element again."""
-        reduces = np.zeros(self.loops.shape, dtype=bool)
-        reduces[self.is_loop] = [flag for statement in self.statements for flag in statement.reduces]
-        return reduces
+        return self._in_place(flag for statement in self.statements for flag in statement.reduces)
+
+    @cached_property
+    def decides(self) -> Bool[np.ndarray, "statements loops"]:
+        """Which loops a condition of a statement depends on."""
+        return self._in_place(flag for statement in self.statements for flag in statement.decides)
+
+    def _in_place(self, flags: Iterable[bool]) -> Bool[np.ndarray, "statements loops"]:
+        placed = np.zeros(self.loops.shape, dtype=bool)
+        placed[self.is_loop] = [*flags]
+        return placed
 
     @cached_property
     def first_access(self) -> Int[np.ndarray, " statements"]:
@@ -131,6 +139,16 @@ class Nests:
             self.kinds[:, -1] == LoopKind.VECTORISED, self.extents[:, -1], 1.0
         )
         return width
+
+    @cached_property
+    def renews(self) -> Bool[np.ndarray, "accesses loops"]:
+        """Which loops come to other contents with each step: elsewhere, or in the same place anew."""
+        depths = self.is_loop.sum(axis=1)[self.of_access]
+        fresh = np.array([access.fresh_loops for access in self.accesses], dtype=np.int64)
+        places = self.strides.shape[1]
+        is_fresh = np.arange(places) < (places - depths + fresh)[:, None]
+        renews: Bool[np.ndarray, "accesses loops"] = (self.strides != 0) | (is_fresh & (fresh > 0)[:, None])
+        return renews
 
     def written_out(self, steps: Float[np.ndarray, " statements"]) -> Bool[np.ndarray, "statements loops"]:
         """Which loops a compiler writes out: those of vectors, and others from the innermost, up to so many steps."""

@@ -17,7 +17,7 @@ from tvm.ir.expr import TensorLoad
 from tvm.s_tir import SBlock, SBlockRealize
 
 from costmodel.errors import UnsupportedModelError
-from costmodel.integrations.tvm.candidate.elements import Buffer, Element, accesses_of
+from costmodel.integrations.tvm.candidate.elements import Buffer, Element, accesses_of, compacted
 from costmodel.integrations.tvm.candidate.index_reader import IndexReader, constant_of, key_of
 from costmodel.integrations.tvm.candidate.statement_graph import (
     Loop,
@@ -56,13 +56,13 @@ class _Place:
     Attributes:
         loops: Loops around it that run more than once.
         unroll_steps: Limit for unrolling that is in force.
-        has_condition: Whether it is skipped now and then.
+        conditions: Which decide whether it is skipped.
         bound: Variables of the blocks around it.
     """
 
     loops: tuple[int, ...] = ()
     unroll_steps: int = 0
-    has_condition: bool = False
+    conditions: tuple[Any, ...] = ()
     bound: tuple[int, ...] = ()
 
 
@@ -73,6 +73,7 @@ class _Store:
     Attributes:
         place: Where it is.
         reduces: See :class:`Statement`.
+        decides: See :class:`Statement`.
         operations: See :class:`Statement`.
         divisions: See :class:`Statement`.
         elements: What it reads, in order, then what it writes.
@@ -80,6 +81,7 @@ class _Store:
 
     place: _Place
     reduces: tuple[bool, ...]
+    decides: tuple[bool, ...]
     operations: Operations
     divisions: tuple[tuple[int, int], ...]
     elements: Sequence[Element]
@@ -129,15 +131,15 @@ class _Reader:
             self._values[key_of(variable.var)] = value
             if int(variable.iter_type) == tirx.IterVar.CommReduce:
                 self._reducing.add(key_of(variable.var))
-        condition = constant_of(realize.predicate) != 1
+        conditions = () if constant_of(realize.predicate) == 1 else (realize.predicate,)
         bound = (*place.bound, *(key_of(variable.var) for variable in variables))
-        inside = replace(place, has_condition=place.has_condition or condition, bound=bound)
+        inside = replace(place, conditions=(*place.conditions, *conditions), bound=bound)
         if block.init is not None:
             self.read(block.init, inside)
         self.read(block.body, inside)
 
     def read_choice(self, choice: Any, place: _Place) -> None:
-        inside = replace(place, has_condition=True)
+        inside = replace(place, conditions=(*place.conditions, choice.condition))
         self.read(choice.then_case, inside)
         if choice.else_case is not None:
             self.read(choice.else_case, inside)
@@ -146,8 +148,8 @@ class _Reader:
         self.read(statement.body, place)
 
     def read_store(self, store: Any, place: _Place) -> None:
-        operations, loads = Operations(), list[Any]()
-        _count(store.value, operations, loads)
+        operations, loads, conditions = Operations(), list[Any](), [*place.conditions]
+        _count(store.value, operations, loads, conditions)
         extents = [self.loops[loop].extent for loop in place.loops]
         ranges = IndexReader(place.loops, extents, self._loop_of, self._values)
         elements = [*((load.source, load.indices) for load in loads), (store.buffer, store.indices)]
@@ -155,7 +157,8 @@ class _Reader:
         reduces = self._reduces(place.loops, ranges)
         for variable in place.bound:
             ranges.of_variable(variable)  # what no access asks for is computed all the same
-        self.stores.append(_Store(place, reduces, operations, tuple(ranges.divisions), found))
+        divisions = tuple(ranges.divisions)
+        self.stores.append(_Store(place, reduces, _decided(conditions, ranges), operations, divisions, found))
 
     def _element(self, variable: Any, indices: Any, ranges: IndexReader) -> Element:
         buffer = self._buffers.get(key_of(variable)) or self._add_buffer(variable)
@@ -186,8 +189,8 @@ class _Reader:
 def _statements(stores: Sequence[_Store]) -> list[Statement]:
     elements = [element for store in stores for element in store.elements]
     are_stores = [element is store.elements[-1] for store in stores for element in store.elements]
-    loops = [len(store.place.loops) for store in stores for _ in store.elements]
-    accesses = iter(accesses_of(elements, are_stores, loops))
+    loops = [store.place.loops for store in stores for _ in store.elements]
+    accesses = iter(accesses_of(compacted(elements, loops), are_stores, [len(around) for around in loops]))
     found = []
     for store in stores:
         *read, written = (next(accesses) for _ in store.elements)
@@ -201,11 +204,12 @@ def _statements(stores: Sequence[_Store]) -> list[Statement]:
             Statement(
                 store.place.loops,
                 store.reduces,
+                store.decides,
                 store.operations,
                 store.divisions,
                 (*read, written),
                 is_update,
-                store.place.has_condition,
+                bool(store.place.conditions),
                 store.place.unroll_steps,
             )
         )
@@ -237,8 +241,8 @@ _COUNTED: Mapping[type, str] = {
 _CHOICE = "prim.if_then_else"
 
 
-def _count(expression: Any, operations: Operations, loads: list[Any]) -> None:
-    """Count what a value takes, and collect the elements that it reads."""
+def _count(expression: Any, operations: Operations, loads: list[Any], conditions: list[Any]) -> None:
+    """Count what a value takes, and collect the elements that it reads and what its choices depend on."""
     kind = type(expression)
     if kind is TensorLoad:
         loads.append(expression)
@@ -249,13 +253,14 @@ def _count(expression: Any, operations: Operations, loads: list[Any]) -> None:
     elif kind is Call:
         if expression.op.name == _CHOICE:
             operations.choices += 1
+            conditions.append(expression.args[0])
         else:
             operations.functions += 1
         for argument in expression.args[:]:
-            _count(argument, operations, loads)
+            _count(argument, operations, loads, conditions)
         return
     for part in _parts(kind, expression):
-        _count(part, operations, loads)
+        _count(part, operations, loads, conditions)
 
 
 def _parts(kind: type, expression: Any) -> Sequence[Any]:
@@ -264,3 +269,24 @@ def _parts(kind: type, expression: Any) -> Sequence[Any]:
     if kind in _COUNTED:
         return (expression.a, expression.b)
     return (expression.value,) if kind is tirx.Cast else ()
+
+
+# --- What decides whether it is ---
+
+_JOINED = (tirx.And, tirx.Or)
+_COMPARED = (tirx.LT, tirx.LE, tirx.GT, tirx.GE, tirx.EQ, tirx.NE)
+
+
+def _decided(conditions: Sequence[Any], ranges: IndexReader) -> tuple[bool, ...]:
+    """Which loops change the outcome of one of the conditions, or may."""
+    decides = np.zeros(ranges.loops, dtype=bool)
+    left = [*conditions]
+    while left:
+        condition = left.pop()
+        if type(condition) in _JOINED:
+            left += [condition.a, condition.b]
+        elif type(condition) is tirx.Not:
+            left.append(condition.a)
+        elif type(condition) in _COMPARED:
+            decides |= ranges.of(condition.a).moved_by | ranges.of(condition.b).moved_by
+    return tuple(map(bool, decides))

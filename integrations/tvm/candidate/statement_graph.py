@@ -75,12 +75,14 @@ class Access:
         buffer: Which buffer, by number.
         is_store: Whether it writes.
         item_bytes: Size of an element.
-        buffer_bytes: Size of the whole buffer.
+        buffer_bytes: Size of the whole buffer, as it is allocated.
         is_argument: Whether the buffer comes from outside.
         first: Which element of the buffer it is where all loops are at 0.
         strides: Elements between one run of each loop and its next.
         unique_bytes: Bytes it touches while the loops from the d-th inwards run, d from 0.
         lines: Cache lines it touches meanwhile.
+        fresh_loops: So many loops, from the outermost, find the buffer with nothing in it whenever they go on: those
+            that it is allocated in.
     """
 
     buffer: int
@@ -92,6 +94,7 @@ class Access:
     strides: Float[np.ndarray, "loops"]
     unique_bytes: Float[np.ndarray, "depths"]
     lines: Float[np.ndarray, "depths"]
+    fresh_loops: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +104,7 @@ class Statement:
     Attributes:
         loops: Indices of those loops, the outermost first.
         reduces: For each of them whether it adds to the same element again.
+        decides: For each of them whether a condition depends on it, one that skips the statement or chooses a value.
         operations: What one execution computes, but for its indices.
         divisions: For each integer quotient or rest in its indices the first loop that changes it, and the one after
             the last: it is not done again in those further in.  One takes several cycles, unless by a power of two:
@@ -113,6 +117,7 @@ class Statement:
 
     loops: tuple[int, ...]
     reduces: tuple[bool, ...]
+    decides: tuple[bool, ...]
     operations: Operations
     divisions: tuple[tuple[int, int], ...]
     accesses: tuple[Access, ...]

@@ -95,7 +95,7 @@ class Traffic:
         lanes = self.lanes_of_transfers[nests.of_access]
         width = np.where(self.is_contiguous, _ITEM_BYTES * lanes, _ITEM_BYTES)
         transfers: Float[np.ndarray, " accesses"] = np.ceil(at_places(nests.unique_bytes, place) / width)
-        transfers *= self._reloads(place)
+        transfers *= self._runs(_after_last(nests.renews), place)
         return transfers
 
     def misses(self, cache_bytes: float) -> Float[np.ndarray, " accesses"]:
@@ -105,22 +105,16 @@ class Traffic:
         along loops right around them that do not move the access.
         """
         place = _first(self.footprint_bytes <= cache_bytes)[self.nests.of_access]
-        fetched: Float[np.ndarray, " accesses"] = self._reloads(place) * at_places(self.nests.lines, place)
+        runs = self._runs(_after_last(self.nests.strides != 0), place)
+        fetched: Float[np.ndarray, " accesses"] = runs * at_places(self.nests.lines, place)
         return fetched
 
-    def _reloads(self, place: Int[np.ndarray, " accesses"]) -> Float[np.ndarray, " accesses"]:
+    def _runs(
+        self, after_last: Int[np.ndarray, "accesses depths"], place: Int[np.ndarray, " accesses"]
+    ) -> Float[np.ndarray, " accesses"]:
         """How often the loops from ``place`` inwards start with other elements than just before."""
-        reloads: Float[np.ndarray, " accesses"] = self.nests.outside[
-            self.nests.of_access, at_places(self._after_last_moved, place)
-        ]
-        return reloads
-
-    @cached_property
-    def _after_last_moved(self) -> Int[np.ndarray, "accesses depths"]:
-        """The place after the last loop outside of the d-th that moves an access; 0 if none does."""
-        moved = np.where(self.nests.strides != 0, np.arange(1, self.nests.strides.shape[1] + 1), 0)
-        before = np.zeros((len(moved), 1), dtype=np.int64)
-        return np.concatenate([before, np.maximum.accumulate(moved, axis=1)], axis=1)
+        runs: Float[np.ndarray, " accesses"] = self.nests.outside[self.nests.of_access, at_places(after_last, place)]
+        return runs
 
     @property
     def loop_steps(self) -> Float[np.ndarray, " statements"]:
@@ -148,3 +142,10 @@ def _first(holds: Bool[np.ndarray, "rows depths"]) -> Int[np.ndarray, " rows"]:
     """The first depth at which something holds; the last if at none."""
     first: Int[np.ndarray, " rows"] = np.where(holds.any(axis=1), holds.argmax(axis=1), holds.shape[1] - 1)
     return first
+
+
+def _after_last(holds: Bool[np.ndarray, "rows loops"]) -> Int[np.ndarray, "rows depths"]:
+    """The place after the last loop outside of the d-th at which something holds; 0 if at none."""
+    places = np.where(holds, np.arange(1, holds.shape[1] + 1), 0)
+    before = np.zeros((len(places), 1), dtype=np.int64)
+    return np.concatenate([before, np.maximum.accumulate(places, axis=1)], axis=1)

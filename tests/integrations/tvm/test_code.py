@@ -41,6 +41,7 @@ def statement(loops: list[int], extents: list[int], strides: dict[int, list[int]
     return Statement(
         tuple(loops),
         tuple(stride == 0 for stride in strides[written]),
+        (False,) * len(loops),
         Operations(additions=1),
         (),
         (*accesses, access(written, strides[written], extents, is_store=True)),

@@ -56,6 +56,7 @@ def update(loops: tuple[int, ...] = (0, 1, 2), unroll_steps: int = 0) -> Stateme
     return Statement(
         loops,
         (False, True, False),
+        (False, False, False),
         Operations(additions=1, products=1),
         ((0, 1), (0, 2)),
         (
@@ -201,7 +202,7 @@ def test_what_is_no_power_of_two_is_transferred_in_parts(extent, each):
 
 
 def test_a_statement_without_loops():
-    alone = Statement((), (), Operations(), (), (access(D, [], [1], [1], is_store=True),), False, False, 0)
+    alone = Statement((), (), (), Operations(), (), (access(D, [], [1], [1], is_store=True),), False, False, 0)
     traffic = traffic_of(alone, [])
 
     assert (traffic.executions, traffic.lanes, traffic.loop_steps) == (1, 1, 0)
@@ -215,14 +216,14 @@ def test_a_statement_without_loops():
 def start() -> Statement:
     """``c[i, j] = 0``, in loops 3 and 4."""
     store = access(C, [16, 1], [128, 16, 1], [8, 1, 1], is_store=True)
-    return Statement((3, 4), (False, False), Operations(), (), (store,), False, False, 0)
+    return Statement((3, 4), (False, False), (False, False), Operations(), (), (store,), False, False, 0)
 
 
 def epilogue() -> Statement:
     """``d[i, j] = max(c[i, j], 0)``, under the same i as the update."""
     c = access(C, [16, 1], [128, 16, 1], [8, 1, 1])
     d = access(D, [16, 1], [128, 16, 1], [8, 1, 1], is_store=True)
-    return Statement((0, 5), (False, False), Operations(comparisons=1), (), (c, d), False, True, 0)
+    return Statement((0, 5), (False, False), (False, False), Operations(comparisons=1), (), (c, d), False, True, 0)
 
 
 def candidate() -> StatementGraph:
@@ -277,7 +278,7 @@ def test_loops_come_first_then_each_statement_with_its_accesses():
 
 def test_candidates_look_the_same_whatever_stands_beside_them():
     """Nests of other depths, one of none, and a candidate without statements."""
-    alone = Statement((), (), Operations(), (), (access(D, [], [1], [1], is_store=True),), False, False, 0)
+    alone = Statement((), (), (), Operations(), (), (access(D, [], [1], [1], is_store=True),), False, False, 0)
     graphs = [
         candidate(),
         StatementGraph(matmul_loops(), [update()]),
@@ -391,13 +392,17 @@ def test_no_column_is_empty():
     loads = [access(A, np.roll([1, 2, 4, 8], place).tolist(), [16, 8, 4, 2, 1], [1] * 5) for place in range(4)]
     store = access(D, [0, 0, 0, 0], [1] * 5, [1] * 5, is_store=True)
     operations = Operations(additions=1, products=1, divisions=1, functions=1, comparisons=1, choices=1)
-    statement = Statement((0, 1, 2, 3), (True,) * 4, operations, ((0, 4),), (*loads, store), False, False, 64)
+    statement = Statement(
+        (0, 1, 2, 3), (True,) * 4, (True,) * 4, operations, ((0, 4),), (*loads, store), False, False, 64
+    )
 
     nest = [(100, LoopKind.SERIAL), (16, LoopKind.SERIAL), (48, LoopKind.VECTORISED)]
     around = [Loop(depth - 1, depth, extent, kind, 0) for depth, (extent, kind) in enumerate(nest)]
     sums = access(D, [0, 48, 1], [768, 768, 48, 1], [48, 48, 3, 1])
     stored = replace(sums, is_store=True)
-    summing = Statement((0, 1, 2), (True, False, False), operations, (), (sums, stored), True, False, 0)
+    summing = Statement(
+        (0, 1, 2), (True, False, False), (False, False, False), operations, (), (sums, stored), True, False, 0
+    )
 
     graphs = candidate(), StatementGraph(loops, [statement]), StatementGraph(around, [summing])
     used = [(features_of(graph).tokens != 0).any(axis=0) for graph in graphs]
@@ -420,7 +425,7 @@ def test_candidates_that_differ_in_one_thing_look_different():
 
 def test_everything_is_finite_however_large_or_small():
     huge = [replace(loop, extent=10**6) for loop in candidate().loops]
-    alone = Statement((), (), Operations(), (), (access(D, [], [1], [1], is_store=True),), False, False, 0)
+    alone = Statement((), (), (), Operations(), (), (access(D, [], [1], [1], is_store=True),), False, False, 0)
 
     for graph in (StatementGraph(huge, candidate().statements), StatementGraph([], [alone]), StatementGraph()):
         found = features_of(graph)

@@ -161,7 +161,7 @@ def tasks() -> list[Any]:
     return [made_up.task(24, seed=1, name="one"), made_up.task(12, seed=2, name="other")]
 
 
-SHORT = CandidateFitConfig(steps=40, seed=3)
+SHORT = CandidateFitConfig(steps=60, seed=3)
 
 
 def test_training_lowers_the_loss_and_puts_candidates_in_order(tasks):
@@ -173,7 +173,7 @@ def test_training_lowers_the_loss_and_puts_candidates_in_order(tasks):
 
     assert trained is model
     assert not trained.training
-    assert steps == list(range(1, 41))
+    assert steps == list(range(1, 61))
     assert np.mean(losses[-5:]) < 0.8 * np.mean(losses[:5])
     assert pair_accuracy(predict_log_times([model], others.candidates)[0], others.run_secs) > before + 0.2
 

@@ -2,22 +2,52 @@
 
 # No `from __future__ import annotations`: TVM's script needs the annotations themselves.
 
+import re
 from itertools import product
+from math import prod
 
 import pytest
 
 pytest.importorskip("tvm", reason="candidates are TVM's: pip install '.[tvm]'")
 
 import tvm
-from tvm import relax
+from tvm import relax, s_tir
+from tvm.s_tir import meta_schedule as ms
 from tvm.script import tirx as T  # noqa: N812  # as TVM's own scripts have it
 
 from costmodel.errors import UnsupportedModelError
 from costmodel.integrations.tvm.candidate import LoopKind, Operations, StatementGraph, read_candidate
+from costmodel.integrations.tvm.workloads import find_workload
 
 
 def read(function) -> StatementGraph:
     return read_candidate(tvm.IRModule({"main": function}))
+
+
+def random_candidates(name, target, count) -> list:
+    """Modules of a workload, scheduled at random."""
+    context = ms.TuneContext(
+        mod=find_workload(name).module(target),
+        target=target,
+        space_generator="post-order-apply",
+        search_strategy="replay-trace",
+        num_threads=1,
+        rand_state=1,
+    )
+    context.pre_tuning(
+        max_trials=count,
+        num_trials_per_iter=count,
+        design_spaces=context.generate_design_space(),
+        database=ms.database.MemoryDatabase(),
+        cost_model=ms.CostModel.create("random"),
+    )
+    return [candidate.sch.mod for candidate in context.generate_measure_candidates()]
+
+
+def allocated_bytes(module) -> list[int]:
+    """Sizes of the buffers of 32-bit floats that a module allocates."""
+    shapes = re.findall(r"sblock_alloc_buffer\(\((.*?)\)\)", module.script())
+    return [4 * prod(int(size) for size in re.findall(r"\((\d+)", shape)) for shape in shapes]
 
 
 def touched(extents, index, level) -> int:
@@ -145,6 +175,7 @@ def test_a_fused_loop_that_overruns_has_a_condition_and_divisions_once_a_run():
     assert statement.has_condition
     assert statement.divisions == ((0, 1), (0, 1)), "of the row and the column, outside of the two inner loops"
     assert statement.reduces == (False, True, True)
+    assert statement.decides == (True, True, True), "the first overruns, and all come to the border"
     out, image, weight, _ = statement.accesses
     assert out.strides.tolist() == [1, 0, 0]
     assert image.strides.tolist() == [1, 6, 1]
@@ -176,7 +207,22 @@ def one_of_two(a: T.Buffer((8,), "float32"), b: T.Buffer((8,), "float32")):
 
 
 def test_what_is_skipped_now_and_then_has_a_condition():
-    assert [statement.has_condition for statement in read(one_of_two).statements] == [True, True, False]
+    statements = read(one_of_two).statements
+    assert [statement.has_condition for statement in statements] == [True, True, False]
+    assert [statement.decides for statement in statements] == [(True,), (True,), (False,)]
+
+
+@T.prim_func(s_tir=True)
+def padded_rows(a: T.Buffer((6, 8), "float32"), b: T.Buffer((8, 8), "float32")):
+    for i, j in T.grid(8, 8):
+        b[i, j] = T.if_then_else(T.Not(i < 1 or i >= 7), a[i - 1, j], T.float32(0))
+
+
+def test_a_border_of_rows_is_decided_by_the_loop_over_rows():
+    (statement,) = read(padded_rows).statements
+
+    assert statement.decides == (True, False)
+    assert not statement.has_condition, "a choice between values skips nothing"
 
 
 @T.prim_func(s_tir=True)
@@ -199,6 +245,56 @@ def test_blocks_in_blocks_reduce_along_loops_around_both():
 
 
 # --- Accesses ---
+
+
+@T.prim_func(s_tir=True)
+def padded_in_tiles(a: T.Buffer((8, 32), "float32"), b: T.Buffer((8, 32), "float32")):
+    padded = T.sblock_alloc_buffer((10, 34))
+    for i_outer, j_outer in T.grid(2, 8):
+        for i, j in T.grid(6, 6):
+            with T.sblock("pad"):
+                y = T.axis.spatial(10, i_outer * 4 + i)
+                x = T.axis.spatial(34, j_outer * 4 + j)
+                padded[y, x] = T.if_then_else(y >= 1 and y < 9 and x >= 1 and x < 33, a[y - 1, x - 1], T.float32(0))
+        for i, j, k in T.grid(4, 4, 3):
+            with T.sblock("sum"):
+                y = T.axis.spatial(8, i_outer * 4 + i)
+                x = T.axis.spatial(32, j_outer * 4 + j)
+                z = T.axis.reduce(3, k)
+                b[y, x] = b[y, x] + padded[y + z, x + 2]
+
+
+def test_a_buffer_is_as_large_as_what_its_uses_touch_within_the_loops_that_they_share():
+    padding, summing = read(padded_in_tiles).statements
+    written, read_again = padding.accesses[-1], summing.accesses[1]
+
+    assert written.buffer_bytes == read_again.buffer_bytes == 4 * 6 * 6
+    assert written.strides.tolist() == [0, 0, 6, 1], "each tile uses the same memory again"
+    assert read_again.strides.tolist() == [0, 0, 6, 1, 6]
+    assert (written.unique_bytes / 4).tolist() == [36, 36, 36, 6, 1]
+    assert padding.accesses[0].strides.tolist() == [128, 4, 32, 1], "an argument stays as it is declared"
+
+
+@pytest.mark.usefixtures("intrinsics")
+def test_buffers_are_as_large_as_tvm_makes_them(target):
+    """Of ten random candidates of a convolution with its border and what follows."""
+    compile_buffers = tvm.transform.Sequential(
+        [
+            s_tir.transform.CanonicalizeLoop(),
+            s_tir.transform.LowerInitBlock(),
+            s_tir.transform.PlanAndUpdateBufferAllocationLocation(),
+            s_tir.transform.ConvertBlocksToOpaque(),
+            s_tir.transform.CompactBufferAllocation(),
+        ]
+    )
+    for module in random_candidates("conv3x3-40x32x32-12-relu", target, 10):
+        ours = {
+            access.buffer: access.buffer_bytes
+            for statement in read_candidate(module).statements
+            for access in statement.accesses
+            if not access.is_argument
+        }
+        assert sorted(ours.values()) == sorted(allocated_bytes(compile_buffers(module))), module.script()
 
 
 def test_strides_bytes_and_lines_of_a_tiled_matmul():
