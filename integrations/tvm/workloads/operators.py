@@ -182,8 +182,8 @@ def transposed_task(source: str, image: _Shape, out: int, kernel: int, padding: 
 def matmul_task(source: str, rows: int, inner: int, columns: int, tail: str = "") -> Workload:
     """A product of matrices; ``tail`` is what follows: nothing, ``bias`` or ``gelu``."""
     shapes: list[_Shape] = [(rows, inner), (inner, columns)] + [(columns,)] * bool(tail)
-    write = {"": matmul, "bias": dense_bias, "gelu": dense_bias_gelu}[tail]
-    return task("matmul", f"{rows}x{inner}x{columns}" + (f"-{tail}" if tail else ""), source, shapes, write)
+    writes: dict[str, _Write] = {"": matmul, "bias": dense_bias, "gelu": dense_bias_gelu}
+    return task("matmul", f"{rows}x{inner}x{columns}" + (f"-{tail}" if tail else ""), source, shapes, writes[tail])
 
 
 def batch_matmul_task(source: str, batch: int, rows: int, inner: int, columns: int) -> Workload:
