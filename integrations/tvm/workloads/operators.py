@@ -10,6 +10,45 @@ from tvm import relax
 
 from costmodel.integrations.tvm.workloads.workload import Workload
 
+__all__ = [
+    "average_pool",
+    "batch_matmul_task",
+    "bias_add_relu",
+    "conv",
+    "conv1d",
+    "conv1d_task",
+    "conv3d",
+    "conv3d_task",
+    "conv_bias_add_relu",
+    "conv_bias_relu",
+    "conv_task",
+    "conv_transpose",
+    "dense_bias",
+    "dense_bias_gelu",
+    "depthwise_task",
+    "dilated_conv",
+    "dilated_task",
+    "gelu",
+    "group_norm",
+    "instance_norm",
+    "layer_norm",
+    "log_softmax",
+    "matmul",
+    "matmul_task",
+    "max_pool",
+    "norm_task",
+    "pool_task",
+    "reduce",
+    "reduction_task",
+    "relax_module",
+    "rms_norm",
+    "silu_product",
+    "softmax",
+    "softmax_task",
+    "task",
+    "transposed_task",
+]
+
 _Shape = tuple[int, ...]
 _Write = Callable[..., Any]
 
