@@ -51,7 +51,8 @@ SHAPE_FOLDS = 5
 MEASURED = 32
 DRAWS = 3
 MEMBERS = 2
-FIT = CandidateFitConfig()
+FIT = CandidateFitConfig(steps=4800)
+"""As the shipped weights were trained."""
 
 
 # --- What puts candidates in order: trained on some tasks, then on some candidates of another ---
@@ -65,7 +66,7 @@ RELATIONS: dict[str, tuple[Relation, ...]] = {
 }
 
 
-def nn_former(name: str, training: Sequence[Task], seed: int, kept: Path) -> Orders:
+def nn_former(name: str, training: Sequence[Task], seed: int, kept: Path, exploration: float = 0.0) -> Orders:
     """Ours, with all of the paper's relations or some; an ensemble that is trained once, and kept in a file."""
     if not kept.exists():
         relations = RELATIONS[name]
@@ -77,7 +78,7 @@ def nn_former(name: str, training: Sequence[Task], seed: int, kept: Path) -> Ord
             members.append(fit_candidates(CandidateModel(config), [task.records for task in training], settings))
         save_weights(members, kept, {"tasks": [task.records.name for task in training]})
     members = list(load_weights(kept)[0])
-    return lambda task: order_of_members(members, task.records)
+    return lambda task: order_of_members(members, task.records, exploration=exploration)
 
 
 def plain_xgboost(training: Sequence[Task], seed: int) -> Orders:
@@ -154,11 +155,11 @@ TREES: dict[str, Callable[[Sequence[Task], int], Orders]] = {
 MODELS = (*RELATIONS, *TREES)
 
 
-def fold_orders(tasks: Sequence[Task], name: str, by: str, fold: int, run: Path) -> Orders:
-    """A model that was trained on what is not held out in a fold."""
+def fold_orders(tasks: Sequence[Task], name: str, by: str, fold: int, run: Path, *, exploration: float = 0.0) -> Orders:
+    """A model that was trained on what is not held out in a fold; only ours explores."""
     training = [task for task in tasks if not is_held_out(task.records, by, fold)]
     if name in RELATIONS:
-        return nn_former(name, training, fold, run / f"{by}-{fold}-{name}.safetensors")
+        return nn_former(name, training, fold, run / f"{by}-{fold}-{name}.safetensors", exploration)
     return TREES[name](training, fold)
 
 

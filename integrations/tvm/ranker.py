@@ -140,7 +140,8 @@ class CandidateRanker:
             task: Likewise.
         """
         log_times, open_variance = self._predicted(candidates, task)
-        deviation = np.sqrt(log_times.var(axis=0) + open_variance)
+        disagreement = log_times.var(axis=0, ddof=1) if len(log_times) > 1 else 0.0
+        deviation = np.sqrt(disagreement + open_variance)
         scores: Float[np.ndarray, "candidates"] = np.exp(self.exploration * deviation - log_times.mean(axis=0))
         return scores
 

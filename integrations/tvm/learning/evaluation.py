@@ -103,14 +103,20 @@ def score_task(
     return score_order(order_of_members(members, task), task, measured, seeds=seeds, seed=seed)
 
 
-def order_of_members(members: Sequence[CandidateModel], task: TaskRecords) -> Order:
-    """How models put the candidates of a task in order; they are left as they are."""
+def order_of_members(members: Sequence[CandidateModel], task: TaskRecords, *, exploration: float = 0.0) -> Order:
+    """How models put the candidates of a task in order; they are left as they are.
+
+    Args:
+        members: The models.
+        task: The candidates.
+        exploration: As for :class:`CandidateRanker`; a search is better with some, the order of all candidates without.
+    """
 
     def order(learned: Measured, rest: Rest) -> Numbers:
-        ranker = CandidateRanker(members)
+        ranker = CandidateRanker(members, exploration=exploration)
         known = task.subset(learned.tolist())
         ranker.learn(task.name, known.candidates, known.run_secs.tolist())
-        return np.asarray(ranker.log_times(task.subset(rest.tolist()).candidates, task.name).mean(axis=0))
+        return -np.log(ranker.scores(task.subset(rest.tolist()).candidates, task.name))
 
     return order
 

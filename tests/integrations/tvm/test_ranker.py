@@ -63,7 +63,7 @@ def test_exploration_adds_the_disagreement_of_the_members():
 
     scores = CandidateRanker(members, exploration=1.5).scores(OTHERS)
 
-    np.testing.assert_allclose(np.log(scores), 1.5 * log_times.std(axis=0) - log_times.mean(axis=0))
+    np.testing.assert_allclose(np.log(scores), 1.5 * log_times.std(axis=0, ddof=1) - log_times.mean(axis=0))
 
 
 def test_no_candidates_have_no_scores():
@@ -109,7 +109,7 @@ def test_exploration_adds_what_measurements_leave_open():
 
     def open_variance(candidates: Any) -> np.ndarray:
         deviation = np.log(curious.scores(candidates, "matmul") / sure.scores(candidates, "matmul"))
-        return deviation**2 - sure.log_times(candidates, "matmul").var(axis=0)
+        return deviation**2 - sure.log_times(candidates, "matmul").var(axis=0, ddof=1)
 
     np.testing.assert_allclose(
         sure.scores(OTHERS, "matmul"), np.exp(-sure.log_times(OTHERS, "matmul").mean(axis=0)), err_msg="no bonus"
