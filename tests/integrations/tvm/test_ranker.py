@@ -14,6 +14,7 @@ import synthetic_candidates as made_up
 
 from costmodel.errors import UnknownNameError, UsageError
 from costmodel.integrations.tvm.learning import pair_accuracy, predict_log_times
+from costmodel.integrations.tvm.learning.evaluation import order_of_members
 from costmodel.integrations.tvm.model import CandidateModel
 from costmodel.integrations.tvm.ranker import CandidateRanker
 from costmodel.integrations.tvm.records import TaskRecords
@@ -64,6 +65,20 @@ def test_exploration_adds_the_disagreement_of_the_members():
     scores = CandidateRanker(members, exploration=1.5).scores(OTHERS)
 
     np.testing.assert_allclose(np.log(scores), 1.5 * log_times.std(axis=0, ddof=1) - log_times.mean(axis=0))
+
+
+@pytest.mark.parametrize("exploration", [0.0, 2.0])
+def test_the_order_of_members_is_that_of_a_ranker_that_learned_what_was_measured(exploration):
+    task, members = made_up.task(24), made_up.disagreeing(3)
+    measured, rest = np.arange(0, 24, 2), np.arange(1, 24, 2)
+    ranker = learned(CandidateRanker(members, exploration=exploration), task.subset(measured.tolist()))
+
+    numbers = order_of_members(members, task, exploration=exploration)(measured, rest)
+
+    np.testing.assert_allclose(numbers, -np.log(ranker.scores(task.subset(rest.tolist()).candidates, task.name)))
+    if exploration:
+        sure = order_of_members(members, task)(measured, rest)
+        assert (numbers < sure).all(), "what is open may be fast"
 
 
 def test_no_candidates_have_no_scores():
