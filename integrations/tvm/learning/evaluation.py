@@ -116,7 +116,8 @@ def order_of_members(members: Sequence[CandidateModel], task: TaskRecords, *, ex
         ranker = CandidateRanker(members, exploration=exploration)
         known = task.subset(learned.tolist())
         ranker.learn(task.name, known.candidates, known.run_secs.tolist())
-        return -np.log(ranker.scores(task.subset(rest.tolist()).candidates, task.name))
+        numbers: Numbers = -np.log(ranker.scores(task.subset(rest.tolist()).candidates, task.name))
+        return numbers
 
     return order
 
