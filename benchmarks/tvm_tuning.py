@@ -51,7 +51,7 @@ SEARCH = {"population_size": 256, "genetic_num_iters": 3, "init_min_unmeasured":
 """As ``costmodel tvm tune`` searches."""
 
 
-# --- Networks: small ones that devices run, so that eighteen tunings end in two hours ---
+# --- Networks: small ones that devices run, so that eighteen tunings end in six hours of one core ---
 
 
 class DsCnn(nn.Module):
