@@ -184,18 +184,30 @@ def is_held_out(task: TaskRecords, by: str, fold: int) -> bool:
     return task.name in SHAPES and SHAPES.index(task.name) % SHAPE_FOLDS == fold
 
 
+FIELDS = ("pair_accuracy", "top_1", "top_5")
+
+
 def summary(rows: Sequence[dict[str, str]]) -> None:
-    """Means over tasks, each fold's models beside each other."""
+    """Means over tasks, each fold's models beside each other, and what siblings are worth, with its standard error."""
     for by in ("kind", "shape"):
         for measured in (0, MEASURED):
-            for name in MODELS:
-                same = [r for r in rows if (r["by"], int(r["measured"]), r["model"]) == (by, measured, name)]
-                if same:
-                    means = [
-                        np.nanmean([float(row[field] or "nan") for row in same])
-                        for field in ("pair_accuracy", "top_1", "top_5")
-                    ]
-                    print(f"{by:<6} measured {measured:<3} {name:<27} {len(same):>3} tasks", np.round(means, 3))
+            scored = {
+                name: np.array([[float(row[field] or "nan") for field in FIELDS] for row in same])
+                for name in MODELS
+                if (same := [r for r in rows if (r["by"], int(r["measured"]), r["model"]) == (by, measured, name)])
+            }
+            condition = f"{by:<6} measured {measured:<3}"
+            for name, same in scored.items():
+                print(condition, f"{name:<27} {len(same):>3} tasks", mean(same))
+            if RELATIONS.keys() <= scored.keys():
+                worth = np.subtract(*(scored[name] for name in RELATIONS))
+                error = np.nanstd(worth, axis=0, ddof=1) / np.sqrt(np.isfinite(worth).sum(axis=0))
+                print(condition, f"{'siblings are worth':<37}", mean(worth), "±", np.round(error, 3))
+
+
+def mean(scored: np.ndarray) -> np.ndarray:
+    """Over tasks, of each field."""
+    return np.round(np.nanmean(scored, axis=0), 3)
 
 
 def main() -> None:
